@@ -1,0 +1,114 @@
+"""Length buckets under a token budget, and padded batches. Pure functions on arrays; numpy only.
+
+Rows of like length go into one batch, so that little of it is padding. Which rows share a batch never changes
+their scores, only the time they take.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Encoded:
+    """Token ids of W texts, ragged: text i owns ids[offsets[i]:offsets[i + 1]].
+
+    Attributes:
+        ids: int32 [total_tokens], special tokens included.
+        offsets: int64 [W + 1], from 0 to total_tokens.
+        truncated: bool [W], texts that were cut to the maximum length.
+        type_ids: int8 [total_tokens] where the texts have segments, else None (all are zero).
+    """
+
+    ids: npt.NDArray[np.int32]
+    offsets: IntArray
+    truncated: npt.NDArray[np.bool_]
+    type_ids: npt.NDArray[np.int8] | None = None
+
+    @property
+    def lengths(self) -> IntArray:
+        """Tokens of each text: int64 [W]."""
+        return np.diff(self.offsets)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Batch:
+    """Right-padded rows, ready for a classifier.
+
+    Attributes:
+        rows: int64 [B], positions of these rows in their window.
+        input_ids: int64 [B, T].
+        attention_mask: int64 [B, T], 1 on real tokens.
+        token_type_ids: int64 [B, T].
+    """
+
+    rows: IntArray
+    input_ids: IntArray
+    attention_mask: IntArray
+    token_type_ids: IntArray
+
+
+def bucket(lengths: IntArray, max_batch_tokens: int) -> list[IntArray]:
+    """Group rows of like length so that rows x longest stays within the budget.
+
+    Args:
+        lengths: int64 [W], tokens of each row, each at least 1.
+        max_batch_tokens: cap on padded tokens per batch.
+
+    Returns:
+        Row indices of each batch, int64 [B], the longest rows first; together a partition of all rows.
+        Rows of equal length keep their order.
+
+    Raises:
+        ValueError: one row alone exceeds the budget.
+    """
+    order = np.argsort(-lengths, kind="stable")  # [W], longest first
+    if order.size and lengths[order[0]] > max_batch_tokens:
+        raise ValueError(
+            f"a row of {lengths[order[0]]} tokens exceeds the budget of {max_batch_tokens} tokens per batch"
+        )
+    batches = []
+    start = 0
+    while start < order.size:
+        longest = int(lengths[order[start]])
+        stop = start + max_batch_tokens // longest
+        batches.append(order[start:stop])
+        start = stop
+    return batches
+
+
+def collate(encoded: Encoded, rows: IntArray, pad_token_id: int) -> Batch:
+    """Lay the given rows side by side, padded on the right to the longest of them.
+
+    Args:
+        encoded: token ids of the window.
+        rows: int64 [B], positions in the window.
+        pad_token_id: id written into padding.
+
+    Returns:
+        The batch; every array int64 [B, T] with T the longest of the rows.
+    """
+    lengths = encoded.lengths[rows]  # [B]
+    shape = (rows.size, int(lengths.max()))  # (B, T)
+    columns = np.arange(shape[1])  # [T]
+    real = columns < lengths[:, None]  # bool [B, T]
+    # Position in `ids` of every real token, row after row: the row's offset plus the column.
+    token = (encoded.offsets[rows][:, None] + columns)[real]
+    input_ids = np.full(shape, pad_token_id, dtype=np.int64)
+    input_ids[real] = encoded.ids[token]
+    token_type_ids = np.zeros(shape, dtype=np.int64)
+    if encoded.type_ids is not None:
+        token_type_ids[real] = encoded.type_ids[token]
+    return Batch(rows, input_ids, real.astype(np.int64), token_type_ids)
+
+
+def batches(encoded: Encoded, max_batch_tokens: int, pad_token_id: int) -> Iterator[Batch]:
+    """Bucket a window and collate its batches one by one, longest first."""
+    for rows in bucket(encoded.lengths, max_batch_tokens):
+        yield collate(encoded, rows, pad_token_id)

@@ -1,0 +1,101 @@
+"""What a run is asked to do: frozen values, their defaults and their validation. Nothing here reads a file."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Literal, get_args
+
+from scorer.errors import UsageError
+
+Provider = Literal["auto", "cpu", "cuda"]
+RankedBy = Literal["loss", "self_confidence", "normalized_margin", "entropy"]
+
+PROVIDERS: tuple[str, ...] = get_args(Provider)
+RANKED_BY: tuple[str, ...] = get_args(RankedBy)
+
+# Rows tokenized and length-sorted together. More rows waste less padding and take more memory;
+# at 8,192 news texts under the default budget, 96 of 100 padded tokens are real ones.
+WINDOW_ROWS = 8_192
+# Rows of one score shard, a multiple of the window.
+SHARD_ROWS = 8 * WINDOW_ROWS
+# Padded tokens per batch. Caches favour small batches on a CPU; a GPU wants large ones.
+DEFAULT_BATCH_TOKENS = {"cpu": 4_096, "cuda": 65_536}
+# Longest text kept by default, in tokens, where the model could take more.
+DEFAULT_MAX_LENGTH = 512
+# Rows of the head that the summary shows.
+SUMMARY_ROWS = 10
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunConfig:
+    """One scoring run.
+
+    Attributes:
+        model: model directory written by `scorer export-onnx`.
+        data: files, globs or folders to read, or one hub data set id.
+        output: directory that receives the results.
+        text_column: column of the text; None guesses and says so.
+        text_pair_column: column of a pair's second text, or None.
+        label_column: column of the given label; None guesses and says so.
+        id_column: column of the stable row id; None takes `id` where there is one, else the row number.
+        config_name: configuration of a hub data set.
+        split: split of a hub data set or of a saved `DatasetDict`.
+        revision: revision of a hub data set.
+        label_map: JSON file that maps each label of the data to a label of the model, or to null (reject).
+        labels_by_index: take the data's labels as class indices, whatever their names.
+        max_batch_tokens: cap on padded tokens per batch (rows x longest); None takes the provider's default.
+        max_length: tokens kept of each text, special tokens included; None takes the model directory's.
+        provider: execution provider; "auto" takes CUDA where it starts, else the CPU.
+        threads: threads of the session; None takes all that affinity and cgroup allow.
+        limit: score only the first this many rows.
+        overwrite: replace an earlier run's results in `output`.
+        keep_text: write texts into the scores and the ranking.
+        window_rows: rows tokenized and sorted together.
+        shard_rows: rows of one score shard.
+    """
+
+    model: Path
+    data: tuple[str, ...]
+    output: Path
+    text_column: str | None = None
+    text_pair_column: str | None = None
+    label_column: str | None = None
+    id_column: str | None = None
+    config_name: str | None = None
+    split: str | None = None
+    revision: str | None = None
+    label_map: Path | None = None
+    labels_by_index: bool = False
+    max_batch_tokens: int | None = None
+    max_length: int | None = None
+    provider: Provider = "auto"
+    threads: int | None = None
+    limit: int | None = None
+    overwrite: bool = False
+    keep_text: bool = True
+    window_rows: int = WINDOW_ROWS
+    shard_rows: int = SHARD_ROWS
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without reading a file.
+
+        Raises:
+            UsageError: a value is out of range or two values contradict each other.
+        """
+        if not self.data:
+            raise UsageError("no data given. Name one or more files, globs or folders, or a hub data set id.")
+        for name in ("max_batch_tokens", "max_length", "threads", "limit", "window_rows", "shard_rows"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"--{name.replace('_', '-')} is {value}; it must be at least 1.")
+        if self.provider not in PROVIDERS:
+            raise UsageError(f"--provider is '{self.provider}'; it must be one of {', '.join(PROVIDERS)}.")
+        if self.label_map is not None and self.labels_by_index:
+            raise UsageError("--label-map and --labels-by-index contradict each other; give one of them.")
+        if self.text_pair_column is not None and self.text_column is None:
+            raise UsageError("--text-pair-column needs --text-column, so that both texts are named.")
+        columns = [self.text_column, self.text_pair_column, self.label_column]
+        named = [column for column in columns if column is not None]
+        if len(set(named)) < len(named):
+            raise UsageError(f"one column is given two roles: {', '.join(named)}.")

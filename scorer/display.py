@@ -1,0 +1,127 @@
+"""How rankings and reports look in a terminal. Texts come from strangers: nothing in them may act on it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from scorer.report import RunReport
+
+# Characters of a text shown before it is cut, in blocks and in table cells.
+BLOCK_CHARACTERS = 600
+CELL_CHARACTERS = 300
+
+_SYMBOLS = {code: 0x2400 + code for code in range(32)} | {0x7F: 0x2421}  # Unicode's control pictures
+# Characters that reorder or hide text: bidirectional controls, zero-width marks, line and paragraph separators.
+_INVISIBLE = (
+    *range(0x80, 0xA0),
+    *range(0x200B, 0x2010),
+    *range(0x2028, 0x202F),
+    *range(0x2060, 0x2070),
+    0xFEFF,
+)
+_VISIBLE = _SYMBOLS | {code: f"<U+{code:04X}>" for code in _INVISIBLE if code != 0x200D}  # 200D joins emoji
+
+
+def visible(text: str) -> str:
+    """The text with control characters and direction overrides as visible symbols, on one line."""
+    return " ".join(text.split("\n")).replace("\r", "").replace("\t", " ").translate(_VISIBLE)
+
+
+def excerpt(text: str, characters: int) -> str:
+    """The visible text, cut to so many characters with a note of what is left out."""
+    if len(text) <= characters:
+        return visible(text)
+    return f"{visible(text[:characters])} … (+{len(text) - characters:,} characters)"
+
+
+def print_ranking(console: Console, rows: Iterable[Mapping[str, Any]], *, full: bool = False) -> None:
+    """Print ranked rows as blocks: the score, both labels, and the text, wrapped.
+
+    Args:
+        console: where to print.
+        rows: rows of a ranking, as mappings.
+        full: show whole texts.
+    """
+    for row in rows:
+        where = f"row {row['row']:,}"
+        if row["id"] != str(row["row"]):
+            where += f", id {visible(row['id'])}"
+        head = Text()
+        head.append(f"#{row['rank']:<5}", style="bold")
+        head.append(f" loss {row['loss']:.3f}", style="bold red")
+        head.append(f"   {where}, {visible(row['source_file'])}", style="dim")
+        console.print(head, soft_wrap=True)
+        console.print(_labels_line(row), soft_wrap=True)
+        for name in ("text", "text_pair"):
+            if name in row:
+                _print_text(console, row[name], full=full)
+        console.print()
+
+
+def _labels_line(row: Mapping[str, Any]) -> Text:
+    line = Text("       given ")
+    line.append(visible(row["label_name"]), style="bold yellow")
+    line.append(f" ({row['self_confidence']:.1%})   predicted ")
+    line.append(visible(row["predicted_label_name"]), style="bold green")
+    line.append(f" ({row['predicted_probability']:.1%})")
+    if row["truncated"]:
+        line.append(f"   cut to {row['n_tokens']} tokens", style="dim")
+    return line
+
+
+def _print_text(console: Console, text: str, *, full: bool) -> None:
+    shown = visible(text) if full else excerpt(text, BLOCK_CHARACTERS)
+    indent = " " * 7
+    width = max(20, console.width - len(indent))
+    # textwrap counts characters; where characters are two cells wide, halve the width.
+    if shown and cell_len(shown) > 1.5 * len(shown):
+        width //= 2
+    console.print(Text(textwrap.indent(textwrap.fill(shown, width), indent)), soft_wrap=True)
+
+
+def ranking_table(rows: Iterable[Mapping[str, Any]], title: str) -> Table:
+    """Ranked rows as a table, one line each, for a summary."""
+    table = Table(title=title, title_justify="left", expand=True, pad_edge=False)
+    table.add_column("rank", justify="right", no_wrap=True)
+    table.add_column("loss", justify="right", no_wrap=True)
+    table.add_column("given", overflow="ellipsis", no_wrap=True, max_width=20)
+    table.add_column("predicted", overflow="ellipsis", no_wrap=True, max_width=26)
+    table.add_column("text", overflow="ellipsis", no_wrap=True, ratio=1)
+    for row in rows:
+        text = excerpt(row["text"], CELL_CHARACTERS) if "text" in row else f"id {visible(row['id'])}"
+        table.add_row(
+            str(row["rank"]),
+            f"{row['loss']:.3f}",
+            Text(visible(row["label_name"])),
+            Text(f"{visible(row['predicted_label_name'])} {row['predicted_probability']:.0%}"),
+            Text(text),
+        )
+    return table
+
+
+def summary_lines(report: RunReport) -> list[str]:
+    """A finished run in a few lines."""
+    counts = report.counts
+    lines = [
+        f"Scored {counts.scored:,} of {counts.read:,} rows in {report.scoring_s:.1f} s: "
+        f"{report.rows_per_s:,.0f} rows/s, "
+        f"{report.tokens_per_s:,.0f} real tokens/s, padding efficiency {report.padding_efficiency:.1%}, "
+        f"{report.provider}, {report.threads} threads."
+    ]
+    if counts.rejected:
+        reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in counts.rejected_by_reason.items())
+        lines.append(f"Rejected {counts.rejected:,} rows ({reasons}); see rejects.parquet.")
+    if counts.truncated:
+        lines.append(f"Truncated {counts.truncated:,} rows to {report.max_length} tokens; they are scored and flagged.")
+    lines.append(
+        f"The model agrees with the given label on {report.agreement['share']:.1%} of the first "
+        f"{report.agreement['rows']:,} rows."
+    )
+    return lines

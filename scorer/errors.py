@@ -1,0 +1,93 @@
+"""The exceptions that a person may meet, each with its exit code.
+
+    ScorerError                    1   anything below, when no finer class fits
+    ├── UsageError                 2   an option or a combination of options that cannot work
+    ├── DataError                  3   a data file, column or value that cannot be read
+    ├── LabelError                 4   the data's labels and the model's labels do not fit together
+    ├── ModelError                 5   a model directory that is incomplete, damaged or misbehaves
+    ├── ProviderError              6   ONNX Runtime is absent, doubly installed, or a provider did not start
+    ├── OutputError                7   the output cannot be written or belongs to another run
+    ├── ParityError                8   the exported model does not agree with PyTorch
+    ├── ExportError                9   a checkpoint that cannot be exported as a single-label classifier
+    ├── MissingExtraError         10   a package of an optional extra is not installed
+    └── NothingScoredError        11   the run ended with no row scored
+
+Each message says what happened, to which value, and what to do next. It does not hold the text of a corpus
+beyond a short excerpt. An interrupted run (SIGINT) exits with 130.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ScorerError(Exception):
+    """Base of all errors that are shown as a message instead of a traceback."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(ScorerError):
+    """An option or a combination of options that cannot work."""
+
+    exit_code = 2
+
+
+class DataError(ScorerError):
+    """A data file, column or value that cannot be read."""
+
+    exit_code = 3
+
+
+class LabelError(ScorerError):
+    """The labels of the data and of the model do not fit together."""
+
+    exit_code = 4
+
+
+class ModelError(ScorerError):
+    """A model directory that is incomplete, damaged or misbehaves."""
+
+    exit_code = 5
+
+
+class ProviderError(ScorerError):
+    """ONNX Runtime is absent or doubly installed, or an execution provider did not start."""
+
+    exit_code = 6
+
+
+class OutputError(ScorerError):
+    """The output cannot be written, or the directory belongs to another run."""
+
+    exit_code = 7
+
+
+class ParityError(ScorerError):
+    """The exported model and PyTorch differ by more than the tolerance."""
+
+    exit_code = 8
+
+
+class ExportError(ScorerError):
+    """A checkpoint that cannot be exported as a single-label text classifier."""
+
+    exit_code = 9
+
+
+class MissingExtraError(ScorerError):
+    """A package of an optional extra is not installed."""
+
+    exit_code = 10
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package '{package}', which is not installed. "
+            f"Install it with: pip install 'scorer[{extra}]'"
+        )
+
+
+class NothingScoredError(ScorerError):
+    """Every row was rejected, or there was no row."""
+
+    exit_code = 11

@@ -1,0 +1,274 @@
+"""Checkpoint to model directory: opened, exported, proved equal to PyTorch, then published whole or not at all.
+
+The order of work is here. What a good checkpoint is stands in `scorer.checkpoint`, how a graph is made in
+`scorer.onnx_graph`, what equal means in `scorer.parity`; torch, transformers, optimum and onnx load only
+when a checkpoint is really exported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib.metadata
+import importlib.util
+import logging
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+from scorer.classifier import import_onnxruntime, installed_onnxruntime
+from scorer.errors import MissingExtraError, OutputError, UsageError
+from scorer.model_directory import (
+    CONFIG_FILE,
+    CONTRACT_FILE,
+    MODEL_FILE,
+    TOKENIZER_FILE,
+    ModelContract,
+    ModelDirectory,
+    Optimization,
+    Precision,
+    open_model_directory,
+    sha256_of,
+)
+
+# module to import -> distribution that brings it
+REQUIRED = {
+    "torch": "torch",
+    "transformers": "transformers",
+    "onnx": "onnx",
+    "optimum": "optimum",
+    "optimum.exporters.onnx": "optimum-onnx",
+}
+DATA_FILE = "model.onnx_data"
+EXPORTED_FILES = frozenset({MODEL_FILE, DATA_FILE, TOKENIZER_FILE, CONFIG_FILE, CONTRACT_FILE})
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ExportConfig:
+    """One export.
+
+    Attributes:
+        model: hub id, or folder of a checkpoint that `save_pretrained` wrote.
+        output: model directory to write.
+        optimize: graph optimization level.
+        precision: number format of the weights.
+        revision: branch, tag or commit of a hub checkpoint.
+        max_length: tokens kept of a text unless a run says otherwise; None takes what tokenizer and model
+            allow, at most 512.
+        calibration: file of texts to compare on; None takes the built-in ones.
+        trust_remote_code: let the checkpoint's own Python code run.
+        overwrite: replace an earlier model directory.
+    """
+
+    model: str
+    output: Path
+    optimize: Optimization = "O2"
+    precision: Precision = "fp32"
+    revision: str | None = None
+    max_length: int | None = None
+    calibration: Path | None = None
+    trust_remote_code: bool = False
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without reading a file.
+
+        Raises:
+            UsageError: a value is not one of those possible.
+        """
+        for option, value, possible in (
+            ("--optimize", self.optimize, get_args(Optimization)),
+            ("--precision", self.precision, get_args(Precision)),
+        ):
+            if value not in possible:
+                raise UsageError(f"{option} is '{value}'; it must be one of {', '.join(possible)}.")
+        if self.max_length is not None and self.max_length < 1:
+            raise UsageError(f"--max-length is {self.max_length}; it must be at least 1.")
+
+
+def _say_nothing(_: str) -> None:
+    """The default of `notify`."""
+
+
+def export_onnx(config: ExportConfig, *, notify: Callable[[str], None] = _say_nothing) -> ModelDirectory:
+    """Export a checkpoint to a model directory whose answers are proved to be PyTorch's.
+
+    Args:
+        config: what to export, and how.
+        notify: is given a line of progress now and then.
+
+    Returns:
+        The directory written.
+
+    Raises:
+        MissingExtraError, ProviderError: a package that exporting needs is not installed.
+        ExportError: the checkpoint is not a single-label text classifier that can be exported.
+        UsageError: the maximum length does not fit the model or its tokenizer.
+        DataError: the calibration texts cannot be read.
+        ParityError: the exported model does not agree with PyTorch.
+        OutputError: the directory cannot be written, or holds something else.
+        Whatever is raised, KeyboardInterrupt included, leaves the output as it was.
+    """
+    _check_packages()
+    output = config.output.expanduser().resolve()
+    _check_output(output, overwrite=config.overwrite)
+    with _quiet_libraries(), _published(output) as directory:
+        _build(config, directory, notify)
+    notify(f"wrote {output}")
+    return open_model_directory(output)
+
+
+def _build(config: ExportConfig, directory: Path, notify: Callable[[str], None]) -> None:
+    """Write a complete model directory into an empty folder."""
+    from scorer.checkpoint import open_checkpoint
+    from scorer.onnx_graph import check_exportable, write_graph
+    from scorer.parity import BUILT_IN, prove_parity, read_texts
+
+    texts = read_texts(config.calibration)
+    notify(f"opening {config.model}")
+    checkpoint = open_checkpoint(
+        config.model,
+        revision=config.revision,
+        max_length=config.max_length,
+        trust_remote_code=config.trust_remote_code,
+    )
+    check_exportable(checkpoint.model.config.model_type, config.model)
+    _write_tokenizer(checkpoint.tokenizer, directory / TOKENIZER_FILE)
+    notify(f"exporting {type(checkpoint.model).__name__} as {config.precision}, optimized at {config.optimize}")
+    applied = write_graph(checkpoint, directory, config.optimize, config.precision, notify)
+    notify(f"comparing with PyTorch on {len(texts)} texts")
+    parity = prove_parity(
+        checkpoint,
+        directory,
+        texts,
+        precision=config.precision,
+        optimize=applied,
+        calibration=BUILT_IN if config.calibration is None else config.calibration.name,
+    )
+    notify(
+        f"largest difference: {parity.max_logit_difference:.1e} in a logit, {parity.max_loss_difference:.1e} nats "
+        f"in a loss ({parity.tolerance:g} accepted)"
+    )
+    contract = ModelContract(
+        label_names=checkpoint.label_names,
+        max_length=checkpoint.max_length,
+        max_positions=checkpoint.max_positions,
+        pad_token_id=checkpoint.pad_token_id,
+        truncation_side=checkpoint.truncation_side,
+        graph_inputs=_graph_inputs(directory / MODEL_FILE),
+        architecture=type(checkpoint.model).__name__,
+        source=checkpoint.source,
+        revision=checkpoint.revision,
+        precision=config.precision,
+        optimize=applied,
+        files={file.name: sha256_of(file) for file in sorted(directory.iterdir())},
+        versions=_versions(),
+        parity=parity,
+    )
+    (directory / CONTRACT_FILE).write_text(contract.to_json(), encoding="utf-8")
+
+
+def _check_packages() -> None:
+    for module, distribution in REQUIRED.items():
+        try:
+            found = importlib.util.find_spec(module) is not None
+        except ModuleNotFoundError:  # a parent package is missing
+            found = False
+        if not found:
+            raise MissingExtraError(distribution, "export", "scorer export-onnx")
+    import_onnxruntime()
+
+
+def _check_output(output: Path, *, overwrite: bool) -> None:
+    """Refuse an output that holds anything but a model directory that may be replaced."""
+    if not output.exists():
+        return
+    if not output.is_dir():
+        raise OutputError(f"'{output}' is a file. Name a directory to write the model to.")
+    names = {file.name for file in output.iterdir()}
+    if not names:
+        return
+    if CONTRACT_FILE not in names:
+        raise OutputError(f"'{output}' is not empty and not a model directory. Choose another directory.")
+    if not overwrite:
+        raise OutputError(f"'{output}' holds a model directory. Give --overwrite to replace it.")
+    strangers = sorted(names - EXPORTED_FILES)
+    if strangers:
+        raise OutputError(
+            f"'{output}' holds files that no export wrote ({', '.join(strangers[:4])}), which replacing it would "
+            "delete. Move them away, or choose another directory."
+        )
+
+
+@contextlib.contextmanager
+def _published(output: Path) -> Iterator[Path]:
+    """An empty sibling of the output that takes its place when all went well, and disappears when not."""
+    made = [folder for folder in output.parents if not folder.exists()]  # nearest first
+    building = output.with_name(f".{output.name}.{os.getpid()}.building")
+    replaced = output.with_name(f".{output.name}.{os.getpid()}.replaced")
+    try:
+        try:
+            building.mkdir(parents=True)
+        except OSError as error:
+            raise OutputError(f"cannot write to '{output.parent}': {error.strerror}.") from error
+        yield building
+        try:
+            if output.exists():
+                output.rename(replaced)
+            building.rename(output)
+        except OSError as error:
+            raise OutputError(f"cannot move the finished model to '{output}': {error.strerror}.") from error
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+        if replaced.exists() and not output.exists():
+            replaced.rename(output)
+        shutil.rmtree(replaced, ignore_errors=True)
+        if not output.exists():
+            for folder in made:
+                with contextlib.suppress(OSError):  # not made after all, or someone else's file is in it
+                    folder.rmdir()
+
+
+@contextlib.contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """Hold back what the exporting libraries log and warn: nothing in it is for the person who exports."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
+
+
+def _write_tokenizer(tokenizer: Any, file: Path) -> None:
+    """Save the fast tokenizer, without the truncation and padding that its last user left on."""
+    from tokenizers import Tokenizer
+
+    backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    backend.no_truncation()
+    backend.no_padding()
+    backend.save(str(file))
+
+
+def _graph_inputs(graph: Path) -> tuple[str, ...]:
+    import onnx
+
+    model = onnx.load(graph, load_external_data=False)
+    weights = {tensor.name for tensor in model.graph.initializer}
+    return tuple(node.name for node in model.graph.input if node.name not in weights)
+
+
+def _versions() -> dict[str, str]:
+    names = ["scorer", "torch", "transformers", "optimum", "optimum-onnx", "onnx", "tokenizers"]
+    versions = {}
+    for name in names:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:  # run from a source tree that is not installed
+            versions[name] = "unknown"
+    return versions | installed_onnxruntime()

@@ -1,0 +1,185 @@
+"""The model directory: what `export-onnx` writes and every run reads.
+
+    model.onnx       the graph and its weights (and model.onnx_data beside it for weights over 2 GB)
+    tokenizer.json   the fast tokenizer, complete
+    config.json      the checkpoint's configuration as transformers knows it
+    scorer.json      the contract below: everything a run needs to know, and what was proved at export
+
+This module reads, checks and writes that contract. It opens neither the graph nor the tokenizer.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from scorer.errors import ModelError
+
+MODEL_FILE = "model.onnx"
+TOKENIZER_FILE = "tokenizer.json"
+CONFIG_FILE = "config.json"
+CONTRACT_FILE = "scorer.json"
+FORMAT_VERSION = 1
+
+Precision = Literal["fp32", "fp16", "int8"]
+Optimization = Literal["none", "O1", "O2", "O3"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Parity:
+    """How far ONNX Runtime's answers lie from PyTorch's, measured at export on the same token ids.
+
+    Attributes:
+        texts: number of texts compared.
+        max_logit_difference: largest absolute difference of any logit.
+        max_loss_difference: largest absolute difference of the cross-entropy, in nats, over all texts and
+            all classes taken as the given label.
+        tolerance: the largest difference, of logits and of loss, that the export accepted.
+        calibration: where the texts came from: "built-in" or the file's name.
+    """
+
+    texts: int
+    max_logit_difference: float
+    max_loss_difference: float
+    tolerance: float
+    calibration: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ModelContract:
+    """The content of scorer.json.
+
+    Attributes:
+        label_names: the C class names, in the order of the logits' columns.
+        max_length: tokens kept of a text unless a run says otherwise, special tokens included.
+        max_positions: the most tokens that the model can take, or None where it has no limit.
+        pad_token_id: id written into padding.
+        truncation_side: the side from which long texts are cut.
+        graph_inputs: names of the graph's inputs.
+        architecture: the checkpoint's class, such as BertForSequenceClassification.
+        source: hub id, or the name of the local folder, that was exported.
+        revision: the hub commit exported, or None for a local checkpoint.
+        precision: number format of the weights.
+        optimize: graph optimization level applied at export.
+        files: SHA-256 of every file that holds weights or tokenizer, by name.
+        versions: versions of the packages that took part in the export.
+        parity: what the export proved.
+        format_version: version of this contract.
+    """
+
+    label_names: tuple[str, ...]
+    max_length: int
+    max_positions: int | None
+    pad_token_id: int
+    truncation_side: Literal["left", "right"]
+    graph_inputs: tuple[str, ...]
+    architecture: str
+    source: str
+    revision: str | None
+    precision: Precision
+    optimize: Optimization
+    files: Mapping[str, str]
+    versions: Mapping[str, str]
+    parity: Parity
+    format_version: int = FORMAT_VERSION
+
+    def to_json(self) -> str:
+        """The contract as an indented JSON document."""
+        return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+    @staticmethod
+    def from_json(document: str) -> ModelContract:
+        """Parse a contract.
+
+        Raises:
+            ValueError, TypeError, KeyError: the document is not a contract of this version.
+        """
+        fields: dict[str, Any] = json.loads(document)
+        if fields.get("format_version") != FORMAT_VERSION:
+            raise ValueError(f"format_version is {fields.get('format_version')!r}, this scorer reads {FORMAT_VERSION}")
+        fields["parity"] = Parity(**fields["parity"])
+        fields["label_names"] = tuple(str(name) for name in fields["label_names"])
+        fields["graph_inputs"] = tuple(str(name) for name in fields["graph_inputs"])
+        return ModelContract(**fields)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ModelDirectory:
+    """A model directory whose contract was read and whose files match their recorded hashes."""
+
+    path: Path
+    contract: ModelContract
+
+    @property
+    def model_file(self) -> Path:
+        """The ONNX graph."""
+        return self.path / MODEL_FILE
+
+    @property
+    def tokenizer_file(self) -> Path:
+        """The fast tokenizer."""
+        return self.path / TOKENIZER_FILE
+
+    @property
+    def model_hash(self) -> str:
+        """SHA-256 of the graph file: the model's identity in run.json and in file metadata."""
+        return self.contract.files[MODEL_FILE]
+
+
+def open_model_directory(path: Path) -> ModelDirectory:
+    """Read a model directory's contract and check the hash of every file it lists.
+
+    Raises:
+        ModelError: a file is missing, unreadable, not a contract, outside the directory, or does not match
+            its recorded hash.
+    """
+    contract_file = path / CONTRACT_FILE
+    if not path.is_dir():
+        raise ModelError(f"model directory '{path}' does not exist. Make one with: scorer export-onnx MODEL {path}")
+    if not contract_file.is_file():
+        hint = " (a PyTorch checkpoint)" if _looks_like_checkpoint(path) else ""
+        raise ModelError(
+            f"'{path}' is not a model directory{hint}: it has no {CONTRACT_FILE}. "
+            f"Make one with: scorer export-onnx {path} OUT"
+        )
+    try:
+        contract = ModelContract.from_json(contract_file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ModelError(f"cannot read '{contract_file}': {error}. Export the model again.") from error
+    for name in (MODEL_FILE, TOKENIZER_FILE):
+        if name not in contract.files:
+            raise ModelError(f"'{contract_file}' records no hash for {name}. Export the model again.")
+    for name, expected in contract.files.items():
+        _check_file(path, name, expected)
+    return ModelDirectory(path, contract)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_file(directory: Path, name: str, expected: str) -> None:
+    if Path(name).name != name:
+        raise ModelError(f"'{directory / CONTRACT_FILE}' names a file outside its directory: '{name}'")
+    file = directory / name
+    if not file.is_file():
+        raise ModelError(f"model directory '{directory}' has no {name}. Export the model again.")
+    try:
+        actual = sha256_of(file)
+    except OSError as error:
+        raise ModelError(f"cannot read '{file}': {error.strerror}") from error
+    if actual != expected:
+        raise ModelError(
+            f"'{file}' does not match the hash recorded at export (expected {expected[:12]}…, found "
+            f"{actual[:12]}…): the file was changed or damaged. Export the model again."
+        )
+
+
+def _looks_like_checkpoint(path: Path) -> bool:
+    return any((path / name).exists() for name in ("model.safetensors", "pytorch_model.bin"))

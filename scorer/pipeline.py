@@ -1,0 +1,266 @@
+"""The inner loop: shards in, scored windows out.
+
+    read → accept or reject → tokenize → bucket → collate  |  infer → score  |  (the caller writes)
+
+A bar is a bounded queue with a thread behind it, so that reading, tokenizing and writing hide behind inference.
+Memory holds a few windows, whatever the number of rows. Restoring the input order is one scatter per batch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import queue
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scorer.batching import Batch, Encoded, batches
+from scorer.classifier import Classifier
+from scorer.labels import MISSING, UNKNOWN, LabelEncoder
+from scorer.scoring import LabelArray, Scores, score
+from scorer.sources import Shard, Source, read_shard
+
+# Windows that wait between two stages; one is enough to keep the next stage busy.
+PREFETCH_WINDOWS = 1
+
+T = TypeVar("T")
+
+
+class TextEncoderLike(Protocol):
+    """What the pipeline needs of a tokenizer."""
+
+    def encode(self, texts: list[str], pairs: list[str] | None = None) -> Encoded:
+        """Token ids of W texts, or of W pairs."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Window:
+    """W rows of a shard, ready for inference.
+
+    Attributes:
+        shard: the shard they belong to.
+        ends_shard: whether they are its last.
+        records: accepted rows in the source schema [W].
+        labels: int32 [W], class index of each accepted row.
+        lengths: int64 [W], tokens of each accepted row.
+        truncated: bool [W], rows whose text was cut.
+        batches: the accepted rows, padded, longest first.
+        rejects: rejected rows in the source schema, with a column `reason`.
+    """
+
+    shard: Shard
+    ends_shard: bool
+    records: pa.RecordBatch
+    labels: LabelArray
+    lengths: np.ndarray
+    truncated: np.ndarray
+    batches: tuple[Batch, ...]
+    rejects: pa.RecordBatch
+
+    @property
+    def padded_tokens(self) -> int:
+        """Tokens that inference computes, padding included."""
+        return sum(batch.input_ids.size for batch in self.batches)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ScoredWindow:
+    """A window with its scores, in the order of its rows."""
+
+    window: Window
+    scores: Scores
+
+
+class Clock:
+    """Seconds spent per stage; each stage runs in one thread."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the time of the block to the stage."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stages:
+    """The parts that the loop is made of, ready to work.
+
+    Attributes:
+        source: where rows come from.
+        labels: how the data's labels become class indices.
+        encoder: texts to token ids.
+        classifier: batches to logits.
+        max_batch_tokens: cap on padded tokens per batch.
+        pad_token_id: id written into padding.
+        window_rows: rows tokenized and length-sorted together.
+        clock: receives the seconds spent per stage.
+        progress: called after every batch with rows and real tokens done since the last call. A window's rows
+            count in proportion to the tokens done, so that progress is even though long rows come first.
+    """
+
+    source: Source
+    labels: LabelEncoder
+    encoder: TextEncoderLike
+    classifier: Classifier
+    max_batch_tokens: int
+    pad_token_id: int
+    window_rows: int
+    clock: Clock
+    progress: Callable[[int, int], None]
+
+
+def score_shards(stages: Stages, shards: Iterable[Shard]) -> Generator[ScoredWindow]:
+    """Score shards window by window, in input order, with every stage in a thread of its own."""
+    return prefetch(_infer(stages, prefetch(_prepare(stages, shards))))
+
+
+def _prepare(stages: Stages, shards: Iterable[Shard]) -> Generator[Window]:
+    """Everything before inference."""
+    for shard in shards:
+        done = 0
+        records = read_shard(stages.source, shard, stages.window_rows)
+        while done < shard.rows:
+            with stages.clock.stage("read"):
+                batch = next(records, None)
+            if batch is None:
+                break
+            done += batch.num_rows
+            yield _prepare_window(stages, shard, batch, ends_shard=done == shard.rows)
+
+
+def _prepare_window(stages: Stages, shard: Shard, batch: pa.RecordBatch, *, ends_shard: bool) -> Window:
+    clock = stages.clock
+    with clock.stage("accept"):
+        labels = stages.labels.encode(batch.column("label"))  # int32 [W]
+        reasons = reject_reasons(batch, labels)
+        accepted = pc.is_null(reasons)
+        records = batch.filter(accepted)
+        refused = pc.invert(accepted)
+        rejects = batch.filter(refused).append_column("reason", reasons.filter(refused))
+        labels = labels[accepted.to_numpy(zero_copy_only=False)]
+    with clock.stage("tokenize"):
+        texts = records.column("text").to_pylist()
+        pairs = records.column("text_pair").to_pylist() if "text_pair" in records.schema.names else None
+        encoded = stages.encoder.encode(texts, pairs)
+    with clock.stage("collate"):
+        padded = tuple(batches(encoded, stages.max_batch_tokens, stages.pad_token_id))
+    return Window(shard, ends_shard, records, labels, encoded.lengths, encoded.truncated, padded, rejects)
+
+
+def reject_reasons(batch: pa.RecordBatch, labels: LabelArray) -> pa.Array:
+    """Why rows cannot be scored.
+
+    Args:
+        batch: rows in the source schema [W].
+        labels: int32 [W], encoded labels.
+
+    Returns:
+        string [W]: a reason of `schema.REJECT_REASONS`, null for rows that can be scored. A row with several
+        faults gets the first: its text before its label.
+    """
+    names = [name for name in ("text", "text_pair") if name in batch.schema.names]
+    missing = pa.array(np.zeros(batch.num_rows, dtype=bool))
+    blank = missing
+    for name in names:
+        text = batch.column(name)
+        missing = pc.or_(missing, pc.is_null(text))
+        blank = pc.or_(blank, pc.fill_null(pc.equal(pc.utf8_trim_whitespace(text), ""), fill_value=False))
+    conditions = pc.make_struct(
+        missing,
+        blank,
+        pa.array(labels == MISSING),
+        pa.array(labels == UNKNOWN),
+    )
+    return pc.case_when(conditions, "text_missing", "text_blank", "label_missing", "label_unknown")
+
+
+def _infer(stages: Stages, windows: Generator[Window]) -> Generator[ScoredWindow]:
+    """Inference and scores; the stage that everything else hides behind."""
+    classes = len(stages.classifier.labels)
+    with contextlib.closing(windows):
+        for window in windows:
+            with stages.clock.stage("infer"):
+                logits = np.empty((window.labels.size, classes), dtype=np.float32)  # [W, C]
+                advance = _even_progress(window, stages.progress)
+                for batch in window.batches:
+                    logits[batch.rows] = stages.classifier(batch)
+                    advance(int(window.lengths[batch.rows].sum()))
+            with stages.clock.stage("score"):
+                scores = score(logits, window.labels)
+            yield ScoredWindow(window, scores)
+
+
+def _even_progress(window: Window, progress: Callable[[int, int], None]) -> Callable[[int], None]:
+    """A function of a batch's real tokens that spreads the window's rows evenly over its tokens."""
+    all_rows, all_tokens = window.records.num_rows + window.rejects.num_rows, int(window.lengths.sum())
+    done_rows = done_tokens = 0
+    if not window.batches:
+        progress(all_rows, 0)
+
+    def advance(tokens: int) -> None:
+        nonlocal done_rows, done_tokens
+        done_tokens += tokens
+        rows = all_rows * done_tokens // all_tokens
+        progress(rows - done_rows, tokens)
+        done_rows = rows
+
+    return advance
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _End:
+    error: BaseException | None
+
+
+def prefetch(items: Generator[T], depth: int = PREFETCH_WINDOWS) -> Generator[T]:
+    """Run an iterator in a thread, at most `depth` items ahead.
+
+    An exception of the iterator is raised here, at the place where its item would have come. Closing the
+    returned iterator ends the thread.
+    """
+    ready: queue.Queue[T | _End] = queue.Queue(depth)
+    stopped = threading.Event()
+
+    def put(item: T | _End) -> None:
+        while not stopped.is_set():
+            with contextlib.suppress(queue.Full):
+                ready.put(item, timeout=0.1)
+                return
+
+    def work() -> None:
+        error: BaseException | None = None
+        try:
+            for item in items:
+                put(item)
+                if stopped.is_set():
+                    break
+        except BaseException as caught:
+            error = caught
+        finally:
+            items.close()
+        put(_End(error))
+
+    thread = threading.Thread(target=work, daemon=True, name="scorer-prefetch")
+    thread.start()
+    try:
+        while not isinstance(item := ready.get(), _End):
+            yield item
+        if item.error is not None:
+            raise item.error
+    finally:
+        stopped.set()
+        thread.join()

@@ -1,0 +1,146 @@
+"""What a finished run reports: run.json and the value that `score` returns."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import json
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from scorer.config import RunConfig
+from scorer.errors import DataError
+
+PACKAGES = ("scorer", "numpy", "polars", "pyarrow", "tokenizers")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Counts:
+    """Rows of a run; read = scored + rejected, always.
+
+    Attributes:
+        read: rows read.
+        scored: rows with a loss.
+        rejected: rows that cannot be scored.
+        rejected_by_reason: rejected rows of each reason.
+        truncated: scored rows whose text was cut to the maximum length.
+        tokens: real tokens of the scored rows.
+        padded_tokens: tokens that inference computed, padding included.
+    """
+
+    read: int
+    scored: int
+    rejected: int
+    rejected_by_reason: Mapping[str, int]
+    truncated: int
+    tokens: int
+    padded_tokens: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunReport:
+    """A finished run.
+
+    Attributes:
+        output: the directory that holds the results.
+        counts: rows and tokens.
+        seconds: time per stage; stages run side by side, so they add up to more than `elapsed_s`.
+        elapsed_s: seconds from the start of the run to the written ranking.
+        scoring_s: seconds from the first row read to the last row written.
+        provider: execution provider that was active.
+        threads: threads of the session.
+        max_batch_tokens: cap on padded tokens per batch.
+        max_length: tokens kept of a text.
+        labels: how the data's labels were read.
+        columns: the columns' parts.
+        agreement: share of the first rows where model and label agree, with chance and best order.
+        warnings: what may make the result worthless.
+        model: hash, source and precision of the model.
+        options: the configuration as asked for.
+        versions: versions of the packages that took part.
+    """
+
+    output: Path
+    counts: Counts
+    seconds: Mapping[str, float]
+    elapsed_s: float
+    scoring_s: float
+    provider: str
+    threads: int
+    max_batch_tokens: int
+    max_length: int
+    labels: str
+    columns: Mapping[str, str | None]
+    agreement: Mapping[str, float]
+    warnings: tuple[str, ...]
+    model: Mapping[str, Any]
+    options: Mapping[str, Any]
+    versions: Mapping[str, str]
+
+    @property
+    def rows_per_s(self) -> float:
+        """Scored rows per second of scoring."""
+        return self.counts.scored / self.scoring_s if self.scoring_s else 0.0
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Real tokens per second of scoring."""
+        return self.counts.tokens / self.scoring_s if self.scoring_s else 0.0
+
+    @property
+    def padding_efficiency(self) -> float:
+        """Real tokens per computed token, between 0 and 1."""
+        return self.counts.tokens / self.counts.padded_tokens if self.counts.padded_tokens else 1.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of run.json."""
+        document = dataclasses.asdict(self)
+        document["output"] = str(self.output)
+        for name in ("rows_per_s", "tokens_per_s", "padding_efficiency"):
+            document[name] = round(getattr(self, name), 4)
+        document["seconds"] = {name: round(value, 4) for name, value in self.seconds.items()}
+        for name in ("elapsed_s", "scoring_s"):
+            document[name] = round(document[name], 4)
+        return document
+
+    def to_json(self) -> str:
+        """run.json."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
+
+
+def options_of(config: RunConfig) -> dict[str, Any]:
+    """The configuration as plain JSON values."""
+    values = dataclasses.asdict(config)
+    return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+
+
+def versions(onnxruntime: Mapping[str, str]) -> dict[str, str]:
+    """Versions of Python and of the packages that score, with the given ONNX Runtime distributions."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:  # run from a source tree that is not installed
+            found[name] = "unknown"
+    return {**found, **onnxruntime}
+
+
+def read_label_map(file: Path) -> dict[str, str | int | None]:
+    """The user's translation of labels.
+
+    Raises:
+        DataError: the file is no JSON object from labels to labels, class indices or null.
+    """
+    shape = 'a JSON object such as {"good": "positive", "bad": 0, "unclear": null}'
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read --label-map '{file}': {error}. It must hold {shape}.") from error
+    if not isinstance(document, dict) or not document:
+        raise DataError(f"--label-map '{file}' must hold {shape}.")
+    for source, target in document.items():
+        if isinstance(target, bool) or not isinstance(target, (str, int, type(None))):
+            raise DataError(f"--label-map '{file}' sends {source!r} to {target!r}; it must hold {shape}.")
+    return document

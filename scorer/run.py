@@ -1,0 +1,274 @@
+"""One run, from configuration to report; the command line and the Python API both enter here.
+
+prepare   open the model and the data, settle the labels, start the session; nothing is written yet
+score     every shard through the pipeline, written as it comes
+rank      shards into one ranking
+report    run.json, written last: a directory with it holds a finished run
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections import Counter
+from typing import Any
+
+from scorer.agreement import Confusion
+from scorer.classifier import OnnxClassifier, allowed_threads, import_onnxruntime, installed_onnxruntime
+from scorer.config import DEFAULT_BATCH_TOKENS, RunConfig
+from scorer.errors import NothingScoredError, UsageError
+from scorer.labels import LabelEncoder, resolve_labels
+from scorer.listener import Listener, Silence
+from scorer.model_directory import ModelContract, ModelDirectory, open_model_directory
+from scorer.pipeline import Clock, ScoredWindow, Stages, score_shards
+from scorer.ranking import gather_rejects, rank
+from scorer.report import Counts, RunReport, options_of, read_label_map, versions
+from scorer.schema import REJECT_REASONS
+from scorer.shards import RunDirectory, ShardWriter
+from scorer.sources import Plan, Source, open_source, plan_source
+from scorer.tokenization import TextEncoder
+
+__all__ = ["score"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Job:
+    """A run that is ready to score."""
+
+    config: RunConfig
+    directory: RunDirectory
+    model: ModelDirectory
+    plan: Plan
+    stages: Stages
+    classifier: OnnxClassifier
+    threads: int
+    max_length: int
+
+
+class _Tally:
+    """What is counted while windows are written."""
+
+    def __init__(self, classes: int) -> None:
+        self.read = self.scored = self.truncated = self.tokens = self.padded_tokens = 0
+        self.reasons: Counter[str] = Counter()
+        self.confusion = Confusion(classes)
+
+    def add(self, scored: ScoredWindow) -> None:
+        """Count a window."""
+        window = scored.window
+        self.read += window.records.num_rows + window.rejects.num_rows
+        self.scored += window.records.num_rows
+        self.truncated += int(window.truncated.sum())
+        self.tokens += int(window.lengths.sum())
+        self.padded_tokens += window.padded_tokens
+        self.reasons.update(window.rejects.column("reason").to_pylist())
+        if not self.confusion.full:
+            self.confusion.add(window.labels, scored.scores.predicted_label)
+
+    def counts(self) -> Counts:
+        """The counts so far."""
+        return Counts(
+            read=self.read,
+            scored=self.scored,
+            rejected=self.reasons.total(),
+            rejected_by_reason=dict(self.reasons),
+            truncated=self.truncated,
+            tokens=self.tokens,
+            padded_tokens=self.padded_tokens,
+        )
+
+
+def score(config: RunConfig, listener: Listener | None = None) -> RunReport:
+    """Score a labelled corpus and rank its rows by loss.
+
+    Args:
+        config: what to score, with which model, into which directory.
+        listener: hears guesses, warnings and progress; None hears nothing (warnings stand in the report too).
+
+    Returns:
+        The report that was also written as run.json.
+
+    Raises:
+        ScorerError: one of its subclasses, each with a message for a person; see `scorer.errors`.
+    """
+    listener = listener or Silence()
+    started = time.perf_counter()
+    job = _prepare(config, listener)
+    job.directory.begin()
+    try:
+        return _score_and_rank(job, listener, started)
+    except BaseException:
+        job.directory.abandon()
+        raise
+
+
+def _prepare(config: RunConfig, listener: Listener) -> _Job:
+    """Open and check everything that a run needs, before it writes its first byte."""
+    directory = RunDirectory(config.output)
+    directory.refuse_earlier_results(overwrite=config.overwrite)
+    import_onnxruntime()
+    clock = Clock()
+    with clock.stage("prepare"):
+        model = open_model_directory(config.model)
+        max_length = _max_length(config, model.contract)
+        if config.max_batch_tokens is not None and config.max_batch_tokens < max_length:
+            raise UsageError(
+                f"--max-batch-tokens {config.max_batch_tokens} is less than one text of --max-length {max_length} "
+                f"tokens. Raise it to {max_length} or more, or lower --max-length."
+            )
+        threads = config.threads or allowed_threads()
+        encoder = TextEncoder(model.tokenizer_file, max_length, model.contract.truncation_side, threads)
+    with clock.stage("plan"):
+        source = open_source(config, listener.info)
+        plan = plan_source(source, shard_rows=config.shard_rows, limit=config.limit)
+        labels = _settle_labels(config, source, plan, model.contract, listener)
+    with clock.stage("session"):
+        classifier = OnnxClassifier(model.model_file, model.contract.label_names, config.provider, threads)
+    device = "cpu" if classifier.provider == "CPUExecutionProvider" else "cuda"
+    stages = Stages(
+        source=source,
+        labels=labels,
+        encoder=encoder,
+        classifier=classifier,
+        max_batch_tokens=config.max_batch_tokens or max(DEFAULT_BATCH_TOKENS[device], max_length),
+        pad_token_id=model.contract.pad_token_id,
+        window_rows=config.window_rows,
+        clock=clock,
+        progress=listener.advanced,
+    )
+    return _Job(config, directory, model, plan, stages, classifier, threads, max_length)
+
+
+def _max_length(config: RunConfig, contract: ModelContract) -> int:
+    if config.max_length is None:
+        return contract.max_length
+    if contract.max_positions is not None and config.max_length > contract.max_positions:
+        raise UsageError(
+            f"--max-length {config.max_length} is more than the {contract.max_positions} tokens that this model "
+            f"has positions for. Give at most {contract.max_positions}."
+        )
+    return config.max_length
+
+
+def _settle_labels(
+    config: RunConfig, source: Source, plan: Plan, contract: ModelContract, listener: Listener
+) -> LabelEncoder:
+    label_map = read_label_map(config.label_map) if config.label_map is not None else None
+    labels = resolve_labels(
+        plan.label_counts,
+        contract.label_names,
+        class_names=source.class_names,
+        label_map=label_map,
+        by_index=config.labels_by_index,
+    )
+    usable = sum(rows for value, rows in plan.label_counts.items() if labels.encode_value(value) >= 0)
+    if not usable:
+        values = ", ".join(repr(value) for value in list(plan.label_counts)[:10])
+        raise NothingScoredError(
+            f"none of the {plan.rows:,} rows of {source.kind} has a label that the model knows: column "
+            f"'{source.columns.label}' holds {values}. Name another column with --label-column, or translate with "
+            "--label-map FILE."
+        )
+    listener.info(f"Labels: {labels.description}.")
+    return labels
+
+
+def _score_and_rank(job: _Job, listener: Listener, started: float) -> RunReport:
+    clock = job.stages.clock
+    scoring_started = time.perf_counter()
+    tally, warnings = _write_shards(job, listener)
+    scoring_s = time.perf_counter() - scoring_started
+    counts = tally.counts()
+    if counts.scored == 0:
+        _raise_all_rejected(job, counts)
+    with clock.stage("rank"):
+        gather_rejects(job.directory.path)
+        rank(job.directory.path)
+    agreement = tally.confusion.agreement()
+    report = RunReport(
+        output=job.config.output,
+        counts=counts,
+        seconds=clock.seconds,
+        elapsed_s=time.perf_counter() - started,
+        scoring_s=scoring_s,
+        provider=job.classifier.provider,
+        threads=job.threads,
+        max_batch_tokens=job.stages.max_batch_tokens,
+        max_length=job.max_length,
+        labels=job.stages.labels.description,
+        columns=dataclasses.asdict(job.stages.source.columns),
+        agreement={
+            "rows": agreement.rows,
+            "share": round(agreement.share, 4),
+            "chance": round(agreement.chance, 4),
+            "best_share": round(agreement.best_share, 4),
+        },
+        warnings=tuple(warnings),
+        **_identity(job),
+    )
+    job.directory.write_text(job.directory.run_file, report.to_json())
+    return report
+
+
+def _write_shards(job: _Job, listener: Listener) -> tuple[_Tally, list[str]]:
+    """Score and write all shards; warn as soon as labels and model look as if they do not fit."""
+    label_names = job.model.contract.label_names
+    columns = job.stages.source.columns
+    writer = ShardWriter(
+        job.directory,
+        label_names,
+        pairs=columns.text_pair is not None,
+        keep_text=job.config.keep_text,
+        metadata={"label_names": label_names, "columns": dataclasses.asdict(columns), **_identity(job)},
+    )
+    tally = _Tally(len(label_names))
+    warnings: list[str] = []
+    looked = False
+    listener.started(job.plan.rows)
+    try:
+        with (
+            contextlib.closing(score_shards(job.stages, job.plan.shards)) as windows,
+            contextlib.closing(writer.write(windows)) as written,
+        ):
+            for scored in written:
+                tally.add(scored)
+                if not looked and (tally.confusion.full or tally.read == job.plan.rows):
+                    looked = True
+                    if (warning := tally.confusion.agreement().warning(label_names)) is not None:
+                        warnings.append(warning)
+                        listener.warning(warning)
+    finally:
+        listener.finished()
+    return tally, warnings
+
+
+def _identity(job: _Job) -> dict[str, Any]:
+    """Model, options and versions, as run.json and every file's metadata carry them."""
+    contract = job.model.contract
+    return {
+        "model": {
+            "sha256": job.model.model_hash,
+            "source": contract.source,
+            "revision": contract.revision,
+            "precision": contract.precision,
+            "optimize": contract.optimize,
+        },
+        "options": options_of(job.config),
+        "versions": versions(installed_onnxruntime()),
+    }
+
+
+def _raise_all_rejected(job: _Job, counts: Counts) -> None:
+    for part in job.directory.scores.glob("part-*.parquet"):
+        part.unlink()
+    reasons = ", ".join(
+        f"{reason}: {counts.rejected_by_reason[reason]:,}"
+        for reason in REJECT_REASONS
+        if reason in counts.rejected_by_reason
+    )
+    columns = job.stages.source.columns
+    raise NothingScoredError(
+        f"all {counts.read:,} rows were rejected ({reasons}). Check the columns: text '{columns.text}', label "
+        f"'{columns.label}'."
+    )

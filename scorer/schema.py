@@ -1,0 +1,108 @@
+"""The files a run writes: their columns, types and metadata, in one place.
+
+    scores/part-00000.parquet   scored rows in input order, a file per shard
+    rejects.parquet             rows that cannot be scored, each with its reason
+    ranked.parquet              all scored rows, most suspect first
+    run.json                    what was done, with counts, timings and versions; written last
+
+Reviewing tools read ranked.parquet and nothing else; a column keeps its name and meaning.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
+
+import pyarrow as pa
+
+SCORES_DIRECTORY = "scores"
+REJECTS_DIRECTORY = "rejects"  # shard by shard while the run goes on; gathered into rejects.parquet at its end
+RANKED_FILE = "ranked.parquet"
+REJECTS_FILE = "rejects.parquet"
+RUN_FILE = "run.json"
+
+RejectReason = Literal["text_missing", "text_blank", "label_missing", "label_unknown"]
+REJECT_REASONS: tuple[str, ...] = get_args(RejectReason)
+
+# Key of the JSON document in the files' Parquet metadata.
+METADATA_KEY = "scorer"
+
+
+def source_schema(*, pairs: bool, label_type: pa.DataType) -> pa.Schema:
+    """Schema of the record batches that a source yields; `label` is still in the data's own terms."""
+    fields = [
+        pa.field("row", pa.int64()),  # position in the whole data set, from 0
+        pa.field("id", pa.large_string()),
+        pa.field("source_file", pa.large_string()),
+        pa.field("text", pa.large_string()),
+    ]
+    if pairs:
+        fields.append(pa.field("text_pair", pa.large_string()))
+    return pa.schema([*fields, pa.field("label", label_type)])
+
+
+def scores_schema(*, classes: int, pairs: bool, keep_text: bool) -> pa.Schema:
+    """Schema of a score shard, and, behind a leading `rank`, of the ranking.
+
+    Args:
+        classes: number of classes C.
+        pairs: whether the texts are pairs.
+        keep_text: whether texts are written.
+    """
+    fields = [
+        pa.field("row", pa.int64()),
+        pa.field("id", pa.large_string()),
+        pa.field("source_file", pa.large_string()),
+    ]
+    if keep_text:
+        fields.append(pa.field("text", pa.large_string()))
+        if pairs:
+            fields.append(pa.field("text_pair", pa.large_string()))
+    return pa.schema(
+        [
+            *fields,
+            pa.field("label", pa.int32()),
+            pa.field("label_name", pa.large_string()),
+            pa.field("predicted_label", pa.int32()),
+            pa.field("predicted_label_name", pa.large_string()),
+            pa.field("loss", pa.float32()),
+            pa.field("self_confidence", pa.float32()),
+            pa.field("predicted_probability", pa.float32()),
+            pa.field("probabilities", pa.list_(pa.float32(), classes)),
+            pa.field("n_tokens", pa.int32()),
+            pa.field("truncated", pa.bool_()),
+        ]
+    )
+
+
+def rejects_schema(*, pairs: bool, keep_text: bool) -> pa.Schema:
+    """Schema of the rejects: where the row stands, why it was not scored, and what it held."""
+    fields = [
+        pa.field("row", pa.int64()),
+        pa.field("id", pa.large_string()),
+        pa.field("source_file", pa.large_string()),
+        pa.field("reason", pa.large_string()),
+        pa.field("given_label", pa.large_string()),  # as it stands in the data
+    ]
+    if keep_text:
+        fields.append(pa.field("text", pa.large_string()))
+        if pairs:
+            fields.append(pa.field("text_pair", pa.large_string()))
+    return pa.schema(fields)
+
+
+def file_metadata(document: Mapping[str, Any]) -> dict[str, str]:
+    """The Parquet key-value metadata that carries a document."""
+    return {METADATA_KEY: json.dumps(document, ensure_ascii=False)}
+
+
+def read_metadata(schema: pa.Schema) -> dict[str, Any]:
+    """The document that `file_metadata` put into a file, or an empty one."""
+    raw = (schema.metadata or {}).get(METADATA_KEY.encode())
+    return dict(json.loads(raw)) if raw else {}
+
+
+def label_name_array(labels: pa.Array, names: Sequence[str]) -> pa.Array:
+    """Names of class indices: large_string [N]."""
+    return pa.array(names, pa.large_string()).take(labels)

@@ -1,0 +1,12 @@
+"""Where rows come from.
+
+`open_source` turns the user's words (files, globs, folders, a hub id) into a `Source`: a list of tables with
+known columns, planned into shards and read as record batches of one canonical schema. Each file format is one
+module that yields its own columns as they are; `columns.py` gives them their roles.
+"""
+
+from scorer.sources.locate import open_source
+from scorer.sources.source import Plan, Shard, Source, plan_source, read_shard
+from scorer.sources.table import Table
+
+__all__ = ["Plan", "Shard", "Source", "Table", "open_source", "plan_source", "read_shard"]

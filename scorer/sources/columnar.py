@@ -1,0 +1,109 @@
+"""Parquet and Arrow files. Both know their columns and types; both are read batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from scorer.errors import DataError
+from scorer.sources.table import READ_ROWS
+
+
+class ParquetTable:
+    """A Parquet file, read by row groups."""
+
+    def __init__(self, path: str) -> None:
+        self.name = path
+
+    def schema(self) -> pa.Schema:
+        """Columns and types; raises DataError when the file is not Parquet."""
+        with self._open() as file:
+            return file.schema_arrow
+
+    def batches(self, columns: Sequence[str], start: int = 0) -> Iterator[pa.RecordBatch]:
+        """Record batches from row `start` on, skipping whole row groups before it."""
+        with self._open() as file:
+            group = 0
+            while group < file.num_row_groups and start >= file.metadata.row_group(group).num_rows:
+                start -= file.metadata.row_group(group).num_rows
+                group += 1
+            groups = range(group, file.num_row_groups)
+            yield from skip_rows(file.iter_batches(READ_ROWS, row_groups=groups, columns=list(columns)), start)
+
+    @contextmanager
+    def _open(self) -> Iterator[Any]:
+        with reading(self.name, "Parquet"), pq.ParquetFile(self.name, pre_buffer=False) as file:
+            yield file
+
+
+class ArrowTable:
+    """An Arrow IPC file or stream, memory-mapped; `datasets` writes streams."""
+
+    def __init__(self, path: str) -> None:
+        self.name = path
+
+    def schema(self) -> pa.Schema:
+        """Columns and types; raises DataError when the file is not Arrow IPC."""
+        with self._open() as reader:
+            return reader.schema
+
+    def batches(self, columns: Sequence[str], start: int = 0) -> Iterator[pa.RecordBatch]:
+        """Record batches from row `start` on; memory-mapped batches before it are passed over unread."""
+        with self._open() as reader:
+            yield from skip_rows(_small(_ipc_batches(reader), list(columns)), start)
+
+    @contextmanager
+    def _open(self) -> Iterator[Any]:
+        with reading(self.name, "Arrow IPC"), pa.memory_map(self.name) as mapped:
+            if mapped.read(6) == b"ARROW1":
+                yield pa.ipc.open_file(mapped)
+            else:
+                mapped.seek(0)
+                yield pa.ipc.open_stream(mapped)
+
+
+@contextmanager
+def reading(name: str, what: str) -> Iterator[None]:
+    """Turn the errors of opening and decoding a file into DataError."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DataError(f"'{name}' does not exist any more; it was there when the run began.") from error
+    except PermissionError as error:
+        raise DataError(f"cannot read '{name}': permission denied.") from error
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"cannot read '{name}' as {what}: {_first_line(error)}") from error
+
+
+def skip_rows(batches: Iterator[pa.RecordBatch], start: int) -> Iterator[pa.RecordBatch]:
+    """The batches without their first `start` rows."""
+    for batch in batches:
+        if start and start >= batch.num_rows:
+            start -= batch.num_rows
+            continue
+        yield batch.slice(start)
+        start = 0
+
+
+def _ipc_batches(reader: Any) -> Iterator[pa.RecordBatch]:
+    if isinstance(reader, pa.ipc.RecordBatchFileReader):
+        for index in range(reader.num_record_batches):
+            yield reader.get_batch(index)
+    else:
+        yield from reader
+
+
+def _small(batches: Iterator[pa.RecordBatch], columns: list[str]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        selected = batch.select(columns)
+        for offset in range(0, selected.num_rows, READ_ROWS):
+            yield selected.slice(offset, READ_ROWS)
+
+
+def _first_line(error: BaseException) -> str:
+    line = (str(error) or type(error).__name__).splitlines()[0]
+    return line if len(line) <= 300 else line[:300] + "…"

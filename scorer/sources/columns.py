@@ -1,0 +1,196 @@
+"""Which column plays which part, and record batches in the canonical schema."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from scorer.errors import DataError, UsageError
+from scorer.labels import check_label_type
+from scorer.schema import source_schema
+
+# Column names that are taken, and said aloud, where none is given; the first that exists wins.
+TEXT_GUESSES = ("text", "sentence", "content")
+PAIR_GUESSES = (("premise", "hypothesis"), ("sentence1", "sentence2"), ("question1", "question2"))
+LABEL_GUESSES = ("label", "labels", "label_name", "given_label")
+ID_GUESSES = ("id",)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns of the data that a run reads.
+
+    Attributes:
+        text: column of the text.
+        text_pair: column of the second text of pairs, or None.
+        label: column of the given label.
+        id: column of the stable row id, or None where the row number serves.
+    """
+
+    text: str
+    text_pair: str | None
+    label: str
+    id: str | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All columns to read, each once."""
+        return tuple(dict.fromkeys(name for name in dataclasses.astuple(self) if name is not None))
+
+
+def choose_columns(
+    schema: pa.Schema,
+    where: str,
+    *,
+    text: str | None,
+    text_pair: str | None,
+    label: str | None,
+    id_column: str | None,
+    notify: Callable[[str], None],
+) -> Columns:
+    """Give columns their parts; what the user did not name is guessed, and the guess is said aloud.
+
+    Raises:
+        UsageError: a column named by the user does not exist, or no guess fits.
+    """
+    available = schema.names
+    for option, name in (("text", text), ("text-pair", text_pair), ("label", label), ("id", id_column)):
+        if name is not None and name not in available:
+            raise UsageError(
+                f"{where} has no column '{name}' (--{option}-column). Its columns are: {_listed(available)}."
+            )
+    guessed = []
+    if text is None:
+        text, text_pair = _guess_text(available, where)
+        guessed.append(f"text '{text}'" + (f" with '{text_pair}'" if text_pair else ""))
+    if label is None:
+        label = _guess("label", LABEL_GUESSES, available, where)
+        guessed.append(f"label '{label}'")
+    if id_column is None and (found := [name for name in ID_GUESSES if name in available]):
+        id_column = found[0]
+        guessed.append(f"id '{id_column}'")
+    if guessed:
+        notify(f"Columns guessed: {', '.join(guessed)}.")
+    return Columns(text, text_pair, label, id_column)
+
+
+def check_columns(schema: pa.Schema, columns: Columns, where: str) -> None:
+    """Refuse a table that lacks a column or holds it in a type that cannot play its part.
+
+    Raises:
+        DataError: a column is missing, or a text column holds no strings.
+        LabelError: the label column holds neither integers nor strings.
+    """
+    for name in columns.names:
+        if name not in schema.names:
+            raise DataError(
+                f"'{where}' has no column '{name}', which the first file has. Its columns are: {_listed(schema.names)}."
+            )
+        if schema.names.count(name) > 1:
+            raise DataError(f"'{where}' has several columns named '{name}'. Rename all but one.")
+    for name in filter(None, (columns.text, columns.text_pair)):
+        if not _is_text(schema.field(name).type):
+            raise DataError(
+                f"column '{name}' of '{where}' holds {schema.field(name).type} values, not text. Name the text's "
+                f"column with --text-column; the columns are: {_listed(schema.names)}."
+            )
+    check_label_type(schema.field(columns.label).type, columns.label, f"'{where}'")
+
+
+def class_label_names(schema: pa.Schema, column: str) -> tuple[str, ...] | None:
+    """Names that `datasets` recorded for an integer column (ClassLabel), in the order of the integers."""
+    raw = (schema.metadata or {}).get(b"huggingface")
+    if raw is None:
+        return None
+    try:
+        feature = json.loads(raw)["info"]["features"][column]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return feature_names(feature)
+
+
+def feature_names(feature: Any) -> tuple[str, ...] | None:
+    """Names in the description of a ClassLabel feature, or None for any other feature."""
+    if not isinstance(feature, dict) or feature.get("_type") != "ClassLabel":
+        return None
+    names = feature.get("names")
+    return tuple(str(name) for name in names) if names else None
+
+
+def canonical(batch: pa.RecordBatch, columns: Columns, first_row: int, where: str) -> pa.RecordBatch:
+    """A batch in the source schema.
+
+    Args:
+        batch: columns as the file has them.
+        columns: their parts.
+        first_row: position of the batch's first row in the whole data set.
+        where: value of `source_file`.
+
+    Returns:
+        The batch with row, id, source_file, text (and text_pair) and the label in the data's own terms.
+
+    Raises:
+        DataError: a text or id cannot be read as a string.
+    """
+    rows = batch.num_rows
+    row = pa.array(range(first_row, first_row + rows), pa.int64())
+    label = label_values(batch.column(columns.label))
+    arrays = [
+        row,
+        _as_text(row if columns.id is None else batch.column(columns.id), columns.id, where),
+        pa.array([where], pa.large_string()).take(pa.array([0] * rows, pa.int8())),
+        _as_text(batch.column(columns.text), columns.text, where),
+    ]
+    if columns.text_pair is not None:
+        arrays.append(_as_text(batch.column(columns.text_pair), columns.text_pair, where))
+    schema = source_schema(pairs=columns.text_pair is not None, label_type=label.type)
+    return pa.RecordBatch.from_arrays([*arrays, label], schema=schema)
+
+
+def label_values(label: pa.Array) -> pa.Array:
+    """Labels as int64 or large_string: dictionaries decoded, true and false as 1 and 0."""
+    if pa.types.is_dictionary(label.type):
+        label = label.dictionary_decode()
+    if pa.types.is_boolean(label.type) or pa.types.is_integer(label.type):
+        return label.cast(pa.int64(), safe=False)
+    return label.cast(pa.large_string())
+
+
+def _as_text(values: pa.Array, column: str | None, where: str) -> pa.Array:
+    try:
+        return values.cast(pa.large_string())
+    except pa.ArrowException as error:
+        raise DataError(f"column '{column}' of '{where}' cannot be read as text: {error}") from error
+
+
+def _is_text(data_type: pa.DataType) -> bool:
+    if pa.types.is_dictionary(data_type):
+        data_type = data_type.value_type
+    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
+    return any(is_kind(data_type) for is_kind in kinds)
+
+
+def _guess_text(available: Sequence[str], where: str) -> tuple[str, str | None]:
+    for first, second in PAIR_GUESSES:
+        if first in available and second in available:
+            return first, second
+    return _guess("text", TEXT_GUESSES, available, where), None
+
+
+def _guess(role: str, guesses: Sequence[str], available: Sequence[str], where: str) -> str:
+    for name in guesses:
+        if name in available:
+            return name
+    raise UsageError(
+        f"no column of {where} looks like the {role} (looked for {', '.join(guesses)}). Name it with "
+        f"--{role}-column; the columns are: {_listed(available)}."
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:30])
+    return shown + (f", … ({len(names)} in all)" if len(names) > 30 else "")

@@ -1,0 +1,170 @@
+"""From the user's words to a source: files, globs, folders, saved data sets, hub ids."""
+
+from __future__ import annotations
+
+import glob
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from scorer.config import RunConfig
+from scorer.errors import DataError, UsageError
+from scorer.sources.columnar import ArrowTable, ParquetTable
+from scorer.sources.columns import check_columns, choose_columns, class_label_names
+from scorer.sources.hub import open_hub_dataset
+from scorer.sources.source import Source
+from scorer.sources.table import Table
+from scorer.sources.text_files import COMPRESSIONS, DelimitedTable, JsonLinesTable
+
+FORMATS: dict[str, Callable[[str], Table]] = {
+    ".parquet": ParquetTable,
+    ".pq": ParquetTable,
+    ".arrow": ArrowTable,
+    ".feather": ArrowTable,
+    ".ipc": ArrowTable,
+    ".csv": lambda path: DelimitedTable(path, ","),
+    ".tsv": lambda path: DelimitedTable(path, "\t"),
+    ".jsonl": JsonLinesTable,
+    ".ndjson": JsonLinesTable,
+    ".json": JsonLinesTable,
+}
+_HUB_ID = re.compile(r"[\w][\w.-]*(/[\w][\w.-]*)?")
+
+
+def open_source(config: RunConfig, notify: Callable[[str], None]) -> Source:
+    """Find the data of a run, give its columns their parts, and check every table's schema.
+
+    Args:
+        config: the run's configuration.
+        notify: receives the sentences that a person should hear, such as guesses.
+
+    Raises:
+        DataError: nothing matches, or a file cannot be read.
+        UsageError: an option does not fit the data.
+        LabelError: the label column holds no labels.
+        MissingExtraError: a hub data set without the `datasets` package.
+    """
+    tables, kind = _tables(config, notify)
+    schemas = [table.schema() for table in tables]
+    columns = choose_columns(
+        schemas[0],
+        f"'{tables[0].name}'",
+        text=config.text_column,
+        text_pair=config.text_pair_column,
+        label=config.label_column,
+        id_column=config.id_column,
+        notify=notify,
+    )
+    class_names = class_label_names(schemas[0], columns.label)
+    for table, schema in zip(tables, schemas, strict=True):
+        check_columns(schema, columns, table.name)
+        if class_label_names(schema, columns.label) != class_names:
+            raise DataError(
+                f"'{table.name}' names its labels otherwise than '{tables[0].name}' does: "
+                f"{class_label_names(schema, columns.label)} against {class_names}. Score them in runs of their own."
+            )
+    return Source(tuple(tables), columns, class_names, kind)
+
+
+def _tables(config: RunConfig, notify: Callable[[str], None]) -> tuple[list[Table], str]:
+    if len(config.data) == 1 and _is_hub_id(config.data[0]):
+        table = open_hub_dataset(config.data[0], config.config_name, config.split, config.revision, notify)
+        return [table], f"hub data set {table.name}"
+    for option, value in (("config", config.config_name), ("revision", config.revision)):
+        if value is not None:
+            raise UsageError(f"--{option} applies to a hub data set, not to local files.")
+    tables: list[Table] = []
+    for item in config.data:
+        tables.extend(_local_tables(item, config.split))
+    return tables, tables[0].name if len(tables) == 1 else f"{len(tables)} files"
+
+
+def _is_hub_id(item: str) -> bool:
+    is_file_name = _format_of(item) is not None or Path(item).exists()
+    return not is_file_name and _HUB_ID.fullmatch(item) is not None
+
+
+def _local_tables(item: str, split: str | None) -> list[Table]:
+    path = Path(item)
+    if path.is_dir():
+        return _folder(path, split)
+    if not path.exists():
+        found = glob.glob(item, recursive=True)  # noqa: PTH207 — Path.glob takes no absolute pattern
+        matches = sorted(found) if glob.has_magic(item) else []
+        files = [match for match in matches if Path(match).is_file()]
+        if not files:
+            what = "no file matches" if glob.has_magic(item) else "there is no file"
+            raise DataError(f"{what} '{item}'. Looked in '{Path.cwd()}'.")
+        return [_open_file(name) for name in files]
+    return [_open_file(item)]
+
+
+def _open_file(name: str) -> Table:
+    reader = _format_of(name)
+    if reader is None:
+        raise DataError(
+            f"cannot tell the format of '{name}' from its name. Known are {', '.join(FORMATS)}, the text formats "
+            f"also with {', '.join(COMPRESSIONS)}."
+        )
+    return reader(name)
+
+
+def _format_of(name: str) -> Callable[[str], Table] | None:
+    suffixes = [suffix.lower() for suffix in Path(name).suffixes]
+    if suffixes and suffixes[-1] in COMPRESSIONS:
+        suffixes.pop()
+        if suffixes and FORMATS.get(suffixes[-1]) in (ParquetTable, ArrowTable):
+            return None  # these compress inside the file
+    return FORMATS.get(suffixes[-1]) if suffixes else None
+
+
+def _folder(path: Path, split: str | None) -> list[Table]:
+    """A folder written by `datasets` (save_to_disk), or one of data files."""
+    if (path / "dataset_dict.json").is_file():
+        return _folder(path / _chosen_split(path, split), None)
+    if (path / "state.json").is_file():
+        return _saved_dataset(path)
+    if split is not None:
+        raise UsageError(f"--split applies to hub data sets and saved DatasetDicts; '{path}' is neither.")
+    files = sorted(str(file) for file in path.rglob("*") if file.is_file() and _format_of(file.name))
+    if not files:
+        raise DataError(f"folder '{path}' holds no data file. Known are {', '.join(FORMATS)}.")
+    return [_open_file(name) for name in files]
+
+
+def _chosen_split(path: Path, split: str | None) -> str:
+    splits: list[str] = _read_json(path / "dataset_dict.json").get("splits", [])
+    if split is None and len(splits) == 1:
+        return splits[0]
+    if split is None or split not in splits:
+        asked = f"no split '{split}'" if split else "several splits"
+        raise UsageError(f"'{path}' has {asked}. Choose with --split: {', '.join(splits)}.")
+    return split
+
+
+def _saved_dataset(path: Path) -> list[Table]:
+    state = _read_json(path / "state.json")
+    if state.get("_indices_data_files"):
+        raise DataError(
+            f"'{path}' is a saved selection of another data set's rows. Save it whole with: "
+            "dataset.flatten_indices().save_to_disk(...)"
+        )
+    names = [entry["filename"] for entry in state.get("_data_files", [])]
+    if not names:
+        raise DataError(f"'{path}' is a saved data set without data files.")
+    outside = [name for name in names if Path(name).name != name]
+    if outside:
+        raise DataError(f"'{path / 'state.json'}' names a file outside its folder: '{outside[0]}'.")
+    return [ArrowTable(str(path / name)) for name in names]
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read '{file}': {error}.") from error
+    if not isinstance(document, dict):
+        raise DataError(f"cannot read '{file}': it holds no JSON object.")
+    return document

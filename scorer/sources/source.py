@@ -1,0 +1,175 @@
+"""Tables with known columns, planned into shards and read in order.
+
+Planning passes once over the label column alone. So the number of rows and every label value are known before
+the model starts: a label that does not fit stops the run in its first seconds, not in hour three.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+import pyarrow as pa
+
+from scorer.errors import DataError, LabelError
+from scorer.labels import Value
+from scorer.sources.columns import Columns, canonical, label_values
+from scorer.sources.table import READ_ROWS, Table
+
+# Distinct labels above which a column is taken for something else than a label.
+MOST_LABELS = 20_000
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Source:
+    """The data set of a run.
+
+    Attributes:
+        tables: files or splits, in the order in which their rows count.
+        columns: the parts that their columns play.
+        class_names: names that the data declares for integer labels, or None.
+        kind: what the data is, for the person at the terminal.
+    """
+
+    tables: tuple[Table, ...]
+    columns: Columns
+    class_names: tuple[str, ...] | None
+    kind: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shard:
+    """A range of rows of one table: the unit of work and of output.
+
+    Attributes:
+        index: position among the shards, from 0; names the output file.
+        table: position of the table in the source.
+        start: first row, counted in the table.
+        rows: number of rows.
+        first_row: first row, counted in the whole data set.
+    """
+
+    index: int
+    table: int
+    start: int
+    rows: int
+    first_row: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Plan:
+    """What planning found out.
+
+    Attributes:
+        shards: a partition of the rows, in order.
+        label_counts: every distinct label value and its number of rows.
+    """
+
+    shards: tuple[Shard, ...]
+    label_counts: Mapping[Value | None, int]
+
+    @property
+    def rows(self) -> int:
+        """Rows of all shards."""
+        return sum(shard.rows for shard in self.shards)
+
+
+def plan_source(source: Source, *, shard_rows: int, limit: int | None) -> Plan:
+    """Count the rows and label values of a source and cut it into shards.
+
+    Args:
+        source: the data set.
+        shard_rows: most rows of a shard.
+        limit: plan only the first this many rows, or None.
+
+    Raises:
+        DataError: a table cannot be read, or there is no row.
+        LabelError: the label column holds so many values that it is no label.
+    """
+    counts: Counter[Value | None] = Counter()
+    shards: list[Shard] = []
+    first_row = 0
+    for index, table in enumerate(source.tables):
+        left = None if limit is None else limit - first_row
+        rows = _count_labels(table, source.columns.label, left, counts)
+        for start in range(0, rows, shard_rows):
+            size = min(shard_rows, rows - start)
+            shards.append(Shard(len(shards), index, start, size, first_row + start))
+        first_row += rows
+        if first_row == limit:
+            break
+    if first_row == 0:
+        raise DataError(f"{_tables_named(source.tables)} holds no rows.")
+    return Plan(tuple(shards), dict(counts))
+
+
+def read_shard(source: Source, shard: Shard, window_rows: int) -> Iterator[pa.RecordBatch]:
+    """The rows of a shard as record batches in the source schema.
+
+    Args:
+        source: the data set.
+        shard: the rows to read.
+        window_rows: rows of every batch but the last.
+
+    Raises:
+        DataError: the table is damaged, or holds fewer rows than when it was planned.
+    """
+    table = source.tables[shard.table]
+    done = 0
+    for piece in _windows(table.batches(source.columns.names, shard.start), window_rows, shard.rows):
+        yield canonical(piece, source.columns, shard.first_row + done, table.name)
+        done += piece.num_rows
+    if done < shard.rows:
+        raise DataError(
+            f"'{table.name}' holds {shard.start + done:,} rows now; it held more when the run began. Do not "
+            "change the data while it is scored; start again with --overwrite."
+        )
+
+
+def _windows(batches: Iterator[pa.RecordBatch], window_rows: int, rows: int) -> Iterator[pa.RecordBatch]:
+    """Cut and join batches into windows of equal size, up to `rows` rows in all."""
+    held: list[pa.RecordBatch] = []
+    held_rows = 0
+    for batch in batches:
+        rest = batch
+        while rest.num_rows and rows:
+            taken = rest.slice(0, min(window_rows - held_rows, rows))
+            rest = rest.slice(taken.num_rows)
+            held.append(taken)
+            held_rows += taken.num_rows
+            rows -= taken.num_rows
+            if held_rows == window_rows or not rows:
+                yield pa.concat_batches(held)
+                held, held_rows = [], 0
+        if not rows:
+            return
+    if held:
+        yield pa.concat_batches(held)
+
+
+def _count_labels(table: Table, column: str, limit: int | None, counts: Counter[Value | None]) -> int:
+    """Add the table's label values to the counts; returns its number of rows."""
+    rows = 0
+    for batch in table.batches([column]):
+        values = label_values(batch.column(0))
+        if limit is not None:
+            values = values.slice(0, limit - rows)
+        for item in values.value_counts().to_pylist():
+            counts[item["values"]] += item["counts"]
+        rows += len(values)
+        if len(counts) > MOST_LABELS:
+            raise LabelError(
+                f"column '{column}' of '{table.name}' holds more than {MOST_LABELS:,} different values; that is no "
+                "class label. Name the label's column with --label-column."
+            )
+        if rows == limit:
+            break
+    return rows
+
+
+def _tables_named(tables: Sequence[Table]) -> str:
+    return f"'{tables[0].name}'" if len(tables) == 1 else f"the data ({len(tables)} files)"
+
+
+__all__ = ["READ_ROWS", "Plan", "Shard", "Source", "plan_source", "read_shard"]

@@ -1,0 +1,36 @@
+"""What a file format must offer to be read: a name, a schema, and record batches from any row on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import pyarrow as pa
+
+# Rows per record batch that a reader aims at; a reader may give fewer.
+READ_ROWS = 8_192
+
+
+class Table(Protocol):
+    """One file, or one split of a data set, read without holding it in memory."""
+
+    @property
+    def name(self) -> str:
+        """Path or data set name: what messages and the column `source_file` show."""
+        ...
+
+    def schema(self) -> pa.Schema:
+        """Columns and their types, with the metadata that names ClassLabel values where there is any.
+
+        Raises:
+            DataError: the file cannot be read as what its name says.
+        """
+        ...
+
+    def batches(self, columns: Sequence[str], start: int = 0) -> Iterator[pa.RecordBatch]:
+        """Record batches of the given columns, in order, from row `start` on.
+
+        Raises:
+            DataError: the file is damaged; the message names the place where that is known.
+        """
+        ...

@@ -29,12 +29,23 @@ from scorer.shards import RunDirectory, ShardWriter
 from scorer.sources import Plan, Source, open_source, plan_source
 from scorer.tokenization import TextEncoder
 
-__all__ = ["score"]
+__all__ = ["Job", "prepare", "score"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Job:
-    """A run that is ready to score."""
+class Job:
+    """A run that is ready to score; nothing is written yet.
+
+    Attributes:
+        config: what was asked for.
+        directory: where results will go.
+        model: the model directory.
+        plan: shards and label counts of the data.
+        stages: the pipeline's parts.
+        classifier: the session, also in `stages`.
+        threads: threads of the session.
+        max_length: tokens kept of a text.
+    """
 
     config: RunConfig
     directory: RunDirectory
@@ -94,7 +105,7 @@ def score(config: RunConfig, listener: Listener | None = None) -> RunReport:
     """
     listener = listener or Silence()
     started = time.perf_counter()
-    job = _prepare(config, listener)
+    job = prepare(config, listener)
     job.directory.begin()
     try:
         return _score_and_rank(job, listener, started)
@@ -103,8 +114,13 @@ def score(config: RunConfig, listener: Listener | None = None) -> RunReport:
         raise
 
 
-def _prepare(config: RunConfig, listener: Listener) -> _Job:
-    """Open and check everything that a run needs, before it writes its first byte."""
+def prepare(config: RunConfig, listener: Listener | None = None) -> Job:
+    """Open and check everything that a run needs, before it writes its first byte.
+
+    Raises:
+        ScorerError: one of its subclasses, as `score` does.
+    """
+    listener = listener or Silence()
     directory = RunDirectory(config.output)
     directory.refuse_earlier_results(overwrite=config.overwrite)
     import_onnxruntime()
@@ -137,7 +153,7 @@ def _prepare(config: RunConfig, listener: Listener) -> _Job:
         clock=clock,
         progress=listener.advanced,
     )
-    return _Job(config, directory, model, plan, stages, classifier, threads, max_length)
+    return Job(config, directory, model, plan, stages, classifier, threads, max_length)
 
 
 def _max_length(config: RunConfig, contract: ModelContract) -> int:
@@ -174,7 +190,7 @@ def _settle_labels(
     return labels
 
 
-def _score_and_rank(job: _Job, listener: Listener, started: float) -> RunReport:
+def _score_and_rank(job: Job, listener: Listener, started: float) -> RunReport:
     clock = job.stages.clock
     scoring_started = time.perf_counter()
     tally, warnings = _write_shards(job, listener)
@@ -211,7 +227,7 @@ def _score_and_rank(job: _Job, listener: Listener, started: float) -> RunReport:
     return report
 
 
-def _write_shards(job: _Job, listener: Listener) -> tuple[_Tally, list[str]]:
+def _write_shards(job: Job, listener: Listener) -> tuple[_Tally, list[str]]:
     """Score and write all shards; warn as soon as labels and model look as if they do not fit."""
     label_names = job.model.contract.label_names
     columns = job.stages.source.columns
@@ -243,7 +259,7 @@ def _write_shards(job: _Job, listener: Listener) -> tuple[_Tally, list[str]]:
     return tally, warnings
 
 
-def _identity(job: _Job) -> dict[str, Any]:
+def _identity(job: Job) -> dict[str, Any]:
     """Model, options and versions, as run.json and every file's metadata carry them."""
     contract = job.model.contract
     return {
@@ -259,7 +275,7 @@ def _identity(job: _Job) -> dict[str, Any]:
     }
 
 
-def _raise_all_rejected(job: _Job, counts: Counts) -> None:
+def _raise_all_rejected(job: Job, counts: Counts) -> None:
     for part in job.directory.scores.glob("part-*.parquet"):
         part.unlink()
     reasons = ", ".join(

@@ -87,13 +87,12 @@ def normalized_margin(probabilities: FloatArray, labels: LabelArray) -> FloatArr
         labels: int32 [N], given labels.
 
     Returns:
-        float32 [N], between 0 and 1. With a single class there is no other one, and the margin is P(given).
+        float32 [N], between 0 and 1; P(other) counts as 0 where there is no other class.
     """
     given = np.take_along_axis(probabilities, labels[:, None].astype(np.int64), axis=1)  # [N, 1]
     others = probabilities.copy()
-    np.put_along_axis(others, labels[:, None].astype(np.int64), -np.inf, axis=1)
-    best_other = others.max(axis=1) if probabilities.shape[1] > 1 else np.ones(len(labels), np.float32)
-    margin: FloatArray = ((given[:, 0] - best_other + 1) / 2).astype(np.float32)
+    np.put_along_axis(others, labels[:, None].astype(np.int64), 0.0, axis=1)
+    margin: FloatArray = ((given[:, 0] - others.max(axis=1) + 1) / 2).astype(np.float32)
     return margin
 
 

@@ -1,0 +1,70 @@
+"""A run whose labels are in the wrong order, or whose model knows nothing, is told so."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scorer.agreement import Confusion, measure_agreement
+
+NAMES = ("World", "Sports", "Business", "Sci/Tech")
+
+
+def confusion(given: np.ndarray, predicted: np.ndarray, classes: int = 4) -> Confusion:
+    counts = Confusion(classes)
+    counts.add(given.astype(np.int32), predicted.astype(np.int32))
+    return counts
+
+
+def labels(seed: int, rows: int = 2_000, classes: int = 4) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, classes, rows)
+
+
+def test_a_good_model_is_not_complained_about() -> None:
+    true = labels(0)
+    predicted = np.where(np.random.default_rng(1).random(true.size) < 0.9, true, labels(2))
+    assert confusion(true, predicted).agreement().warning(NAMES) is None
+
+
+def test_misordered_labels_are_recognised_and_the_order_is_shown() -> None:
+    true = labels(0)
+    order = np.array([2, 0, 3, 1])  # given label i means class order[i]
+    given = np.argsort(order)[true]
+    agreement = confusion(given, true).agreement()
+    assert agreement.best_order.tolist() == order.tolist()
+    assert agreement.best_share == 1
+    warning = agreement.warning(NAMES)
+    assert warning is not None
+    assert "'World' -> 'Business'" in warning
+    assert "--label-map" in warning
+
+
+def test_two_swapped_classes_of_many_are_recognised() -> None:
+    true = labels(0, rows=5_000, classes=3)
+    agreement = confusion(np.array([1, 0, 2])[true], true, 3).agreement()
+    assert agreement.other_order_far_better
+    assert agreement.best_order.tolist() == [1, 0, 2]
+
+
+def test_a_model_that_knows_nothing_is_recognised() -> None:
+    warning = confusion(labels(0), labels(1)).agreement().warning(NAMES)
+    assert warning is not None
+    assert "no better than chance" in warning
+
+
+def test_a_constant_model_is_no_better_than_chance() -> None:
+    assert confusion(labels(0), np.zeros(2_000)).agreement().no_better_than_chance
+
+
+def test_one_class_at_the_start_of_sorted_data_is_no_reason_to_complain() -> None:
+    assert confusion(np.zeros(2_000), np.zeros(2_000)).agreement().warning(NAMES) is None
+
+
+def test_a_handful_of_rows_allows_no_verdict() -> None:
+    assert confusion(np.array([0, 1, 2]), np.array([1, 2, 0])).agreement().warning(NAMES) is None
+
+
+def test_the_order_is_always_a_permutation() -> None:
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        counts = random.integers(0, 3, (6, 6)) * random.integers(0, 2, (6, 6))
+        assert sorted(measure_agreement(counts).best_order.tolist()) == list(range(6))

@@ -1,0 +1,178 @@
+"""The inner loop with a fake model: order, rejects, batch invariance, bounded look-ahead, failures."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from scorer.batching import Batch, Encoded
+from scorer.labels import resolve_labels
+from scorer.pipeline import Clock, ScoredWindow, Stages, prefetch, score_shards
+from scorer.sources import Source, plan_source
+from scorer.sources.columnar import ParquetTable
+from scorer.sources.columns import Columns
+
+NAMES = ("even", "odd", "none")
+
+
+class CodePoints:
+    """A tokenizer of one token per character."""
+
+    def encode(self, texts: list[str], pairs: list[str] | None = None) -> Encoded:
+        offsets = np.cumsum([0, *map(len, texts)]).astype(np.int64)
+        ids = np.array([ord(character) for text in texts for character in text], dtype=np.int32)
+        return Encoded(ids, offsets, np.zeros(len(texts), dtype=bool))
+
+
+class SumOfIds:
+    """A classifier whose logits depend on a row's own real tokens alone."""
+
+    labels = NAMES
+
+    def __init__(self) -> None:
+        self.shapes: list[tuple[int, ...]] = []
+
+    def __call__(self, batch: Batch) -> np.ndarray:
+        self.shapes.append(batch.input_ids.shape)
+        total = (batch.input_ids * batch.attention_mask).sum(axis=1)
+        return np.stack([total % 7, total % 5, total % 3], axis=1).astype(np.float32)
+
+
+def frame(rows: int) -> pl.DataFrame:
+    random = np.random.default_rng(0)
+    texts = ["x" * int(n) + str(i) for i, n in enumerate(random.integers(1, 60, rows))]
+    return pl.DataFrame({"text": texts, "label": random.integers(0, 3, rows)})
+
+
+def run(
+    file: Path, *, window_rows: int = 64, shard_rows: int = 128, budget: int = 256, classifier: SumOfIds | None = None
+) -> list[ScoredWindow]:
+    source = Source((ParquetTable(str(file)),), Columns("text", None, "label", None), None, "test")
+    plan = plan_source(source, shard_rows=shard_rows, limit=None)
+    stages = Stages(
+        source=source,
+        labels=resolve_labels(plan.label_counts, NAMES),
+        encoder=CodePoints(),
+        classifier=classifier or SumOfIds(),
+        max_batch_tokens=budget,
+        pad_token_id=10**6,  # padding that leaks into the sums would be seen
+        window_rows=window_rows,
+        clock=Clock(),
+        progress=lambda rows, tokens: None,
+    )
+    return list(score_shards(stages, plan.shards))
+
+
+def losses(windows: list[ScoredWindow]) -> dict[int, float]:
+    return {
+        row: float(loss)
+        for window in windows
+        for row, loss in zip(window.window.records.column("row").to_pylist(), window.scores.loss, strict=True)
+    }
+
+
+def test_rows_come_out_in_input_order_with_their_own_loss(tmp_path: Path) -> None:
+    data = frame(500)
+    data.write_parquet(tmp_path / "data.parquet")
+    found = losses(run(tmp_path / "data.parquet"))
+    assert list(found) == list(range(500))
+    for row, (text, label) in enumerate(data.iter_rows()):
+        total = sum(map(ord, text))
+        logits = np.array([total % 7, total % 5, total % 3], dtype=np.float64)
+        assert found[row] == pytest.approx(np.log(np.exp(logits).sum()) - logits[label], abs=1e-5)
+
+
+@pytest.mark.parametrize(("window_rows", "shard_rows", "budget"), [(1, 500, 80), (500, 500, 10_000), (7, 33, 100)])
+def test_losses_do_not_depend_on_windows_shards_or_budget(
+    tmp_path: Path, window_rows: int, shard_rows: int, budget: int
+) -> None:
+    frame(500).write_parquet(tmp_path / "data.parquet")
+    expected = losses(run(tmp_path / "data.parquet"))
+    changed = run(tmp_path / "data.parquet", window_rows=window_rows, shard_rows=shard_rows, budget=budget)
+    assert losses(changed) == expected
+
+
+def test_batches_stay_within_the_budget(tmp_path: Path) -> None:
+    frame(500).write_parquet(tmp_path / "data.parquet")
+    classifier = SumOfIds()
+    run(tmp_path / "data.parquet", budget=128, classifier=classifier)
+    assert max(rows * tokens for rows, tokens in classifier.shapes) <= 128
+
+
+def test_bad_rows_are_rejected_with_the_first_reason_and_the_rest_is_scored(tmp_path: Path) -> None:
+    data = pl.DataFrame(
+        {
+            "text": ["a", None, " \t\u00a0", "b", "c", "d", "", "e"],
+            "label": [0, 0, 1, None, -100, 3, None, 2],
+        }
+    )
+    data.write_parquet(tmp_path / "data.parquet")
+    (scored,) = run(tmp_path / "data.parquet")
+    assert scored.window.records.column("row").to_pylist() == [0, 7]
+    rejects = scored.window.rejects
+    assert dict(zip(rejects.column("row").to_pylist(), rejects.column("reason").to_pylist(), strict=True)) == {
+        1: "text_missing",
+        2: "text_blank",
+        3: "label_missing",
+        4: "label_missing",
+        5: "label_unknown",
+        6: "text_blank",
+    }
+
+
+def test_a_failure_of_the_model_reaches_the_caller(tmp_path: Path) -> None:
+    class Broken(SumOfIds):
+        def __call__(self, batch: Batch) -> np.ndarray:
+            raise RuntimeError("out of order")
+
+    frame(50).write_parquet(tmp_path / "data.parquet")
+    with pytest.raises(RuntimeError, match="out of order"):
+        run(tmp_path / "data.parquet", classifier=Broken())
+
+
+def test_prefetch_keeps_order_and_raises_in_place() -> None:
+    def numbers() -> Generator[int]:
+        yield from range(5)
+        raise KeyError("five")
+
+    ahead = prefetch(numbers())
+    assert [next(ahead) for _ in range(5)] == [0, 1, 2, 3, 4]
+    with pytest.raises(KeyError, match="five"):
+        next(ahead)
+
+
+def test_prefetch_looks_ahead_no_further_than_asked() -> None:
+    made = []
+
+    def numbers() -> Generator[int]:
+        for number in range(100):
+            made.append(number)
+            yield number
+
+    ahead = prefetch(numbers(), depth=2)
+    assert next(ahead) == 0
+    time.sleep(0.3)
+    assert len(made) <= 4  # the one taken, two waiting, one in hand
+    ahead.close()
+
+
+def test_closing_prefetch_ends_the_thread_and_the_generator() -> None:
+    closed = threading.Event()
+
+    def numbers() -> Generator[int]:
+        with contextlib.ExitStack() as stack:
+            stack.callback(closed.set)
+            yield from range(100)
+
+    ahead = prefetch(numbers())
+    next(ahead)
+    ahead.close()
+    assert closed.is_set()
+    assert not [thread for thread in threading.enumerate() if thread.name == "scorer-prefetch"]

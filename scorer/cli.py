@@ -5,6 +5,7 @@ No logic, and no heavy import before a command needs it.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -194,7 +195,7 @@ def run_command(model_dir: Path, data: tuple[str, ...], no_text: bool, as_json: 
     config = RunConfig(model=model_dir, data=data, keep_text=not no_text, **options)
     report = score(config, TerminalListener())
     if as_json:
-        click.echo(json.dumps(report.to_dict(), ensure_ascii=False))
+        click.echo(json.dumps(report.to_dict()))
         return
     _print_report(report)
     click.echo(f"Ranking: {config.output / 'ranked.parquet'}")
@@ -308,6 +309,9 @@ def demo_command(output: Path) -> None:
 
 def main() -> None:
     """Run the command; a user's mistake ends in a message and an exit code, never in a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal without Unicode shows escapes, and goes on
+            stream.reconfigure(errors="backslashreplace")
     try:
         sys.exit(cli.main(prog_name="scorer", standalone_mode=False))
     except click.ClickException as error:
@@ -325,6 +329,13 @@ def main() -> None:
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:  # the system refuses something that nobody foresaw, such as a name too long
+        from scorer.display import excerpt
+
+        reason = error.strerror or str(error) or type(error).__name__
+        at = f": '{excerpt(str(error.filename), 200)}'" if error.filename else ""
+        click.echo(f"Error: {excerpt(reason, 500)}{at}", err=True)
+        sys.exit(ScorerError.exit_code)
 
 
 def _say(message: str) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -21,6 +19,7 @@ _SYMBOLS = {code: 0x2400 + code for code in range(32)} | {0x7F: 0x2421}  # Unico
 # Characters that reorder or hide text: bidirectional controls, zero-width marks, line and paragraph separators.
 _INVISIBLE = (
     *range(0x80, 0xA0),
+    0x061C,
     *range(0x200B, 0x2010),
     *range(0x2028, 0x202F),
     *range(0x2060, 0x2070),
@@ -51,7 +50,7 @@ def print_ranking(console: Console, rows: Iterable[Mapping[str, Any]], *, full: 
     """
     for row in rows:
         where = f"row {row['row']:,}"
-        if row["id"] != str(row["row"]):
+        if row["id"] not in {None, str(row["row"])}:
             where += f", id {visible(row['id'])}"
         head = Text()
         head.append(f"#{row['rank']:<5}", style="bold")
@@ -79,11 +78,9 @@ def _labels_line(row: Mapping[str, Any]) -> Text:
 def _print_text(console: Console, text: str, *, full: bool) -> None:
     shown = visible(text) if full else excerpt(text, BLOCK_CHARACTERS)
     indent = " " * 7
-    width = max(20, console.width - len(indent))
-    # textwrap counts characters; where characters are two cells wide, halve the width.
-    if shown and cell_len(shown) > 1.5 * len(shown):
-        width //= 2
-    console.print(Text(textwrap.indent(textwrap.fill(shown, width), indent)), soft_wrap=True)
+    width = max(20, console.width - len(indent))  # in cells, of which a character may take two
+    for line in Text(shown).wrap(console, width):
+        console.print(Text(indent + line.plain), soft_wrap=True)
 
 
 def ranking_table(rows: Iterable[Mapping[str, Any]], title: str) -> Table:
@@ -95,7 +92,10 @@ def ranking_table(rows: Iterable[Mapping[str, Any]], title: str) -> Table:
     table.add_column("predicted", overflow="ellipsis", no_wrap=True, max_width=26)
     table.add_column("text", overflow="ellipsis", no_wrap=True, ratio=1)
     for row in rows:
-        text = excerpt(row["text"], CELL_CHARACTERS) if "text" in row else f"id {visible(row['id'])}"
+        if "text" in row:
+            text = excerpt(row["text"], CELL_CHARACTERS)
+        else:
+            text = f"row {row['row']:,}" if row["id"] is None else f"id {visible(row['id'])}"
         table.add_row(
             str(row["rank"]),
             f"{row['loss']:.3f}",

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
+from scorer.checkpoint import Checkpoint, open_checkpoint
 from scorer.classifier import import_onnxruntime, installed_onnxruntime
 from scorer.errors import MissingExtraError, OutputError, UsageError
 from scorer.model_directory import (
@@ -29,10 +30,13 @@ from scorer.model_directory import (
     ModelContract,
     ModelDirectory,
     Optimization,
+    Parity,
     Precision,
     open_model_directory,
     sha256_of,
 )
+from scorer.onnx_graph import DATA_FILE, check_exportable, write_graph
+from scorer.parity import BUILT_IN, prove_parity, read_texts
 
 # module to import -> distribution that brings it
 REQUIRED = {
@@ -42,7 +46,6 @@ REQUIRED = {
     "optimum": "optimum",
     "optimum.exporters.onnx": "optimum-onnx",
 }
-DATA_FILE = "model.onnx_data"
 EXPORTED_FILES = frozenset({MODEL_FILE, DATA_FILE, TOKENIZER_FILE, CONFIG_FILE, CONTRACT_FILE})
 
 
@@ -123,10 +126,6 @@ def export_onnx(config: ExportConfig, *, notify: Callable[[str], None] = _say_no
 
 def _build(config: ExportConfig, directory: Path, notify: Callable[[str], None]) -> None:
     """Write a complete model directory into an empty folder."""
-    from scorer.checkpoint import open_checkpoint
-    from scorer.onnx_graph import check_exportable, write_graph
-    from scorer.parity import BUILT_IN, prove_parity, read_texts
-
     texts = read_texts(config.calibration)
     notify(f"opening {config.model}")
     checkpoint = open_checkpoint(
@@ -152,7 +151,15 @@ def _build(config: ExportConfig, directory: Path, notify: Callable[[str], None])
         f"largest difference: {parity.max_logit_difference:.1e} in a logit, {parity.max_loss_difference:.1e} nats "
         f"in a loss ({parity.tolerance:g} accepted)"
     )
-    contract = ModelContract(
+    contract = _contract(checkpoint, directory, config.precision, applied, parity)
+    (directory / CONTRACT_FILE).write_text(contract.to_json(), encoding="utf-8")
+
+
+def _contract(
+    checkpoint: Checkpoint, directory: Path, precision: Precision, optimize: Optimization, parity: Parity
+) -> ModelContract:
+    """What the directory now holds, and what was proved of it."""
+    return ModelContract(
         label_names=checkpoint.label_names,
         max_length=checkpoint.max_length,
         max_positions=checkpoint.max_positions,
@@ -162,13 +169,12 @@ def _build(config: ExportConfig, directory: Path, notify: Callable[[str], None])
         architecture=type(checkpoint.model).__name__,
         source=checkpoint.source,
         revision=checkpoint.revision,
-        precision=config.precision,
-        optimize=applied,
+        precision=precision,
+        optimize=optimize,
         files={file.name: sha256_of(file) for file in sorted(directory.iterdir())},
         versions=_versions(),
         parity=parity,
     )
-    (directory / CONTRACT_FILE).write_text(contract.to_json(), encoding="utf-8")
 
 
 def _check_packages() -> None:

@@ -25,6 +25,8 @@ MISSING = -1  # in encoded labels: the label is missing
 UNKNOWN = -2  # in encoded labels: the label is none of the model's classes
 # A share of rows with unknown labels above which the set-up, not the data, is at fault.
 UNKNOWN_SHARE = 0.1
+# Characters of a label that a message shows.
+LONGEST_SHOWN = 60
 
 _INTEGER = re.compile(r"\s*[+-]?\d{1,18}\s*", re.ASCII)
 _FLOAT = re.compile(r"[+-]?\d*\.\d*(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
@@ -159,9 +161,9 @@ def side_by_side(
 ) -> str:
     """Two lists of labels as an indented table, for a message. Long lists are cut at 40 lines."""
     left = [
-        f"{label!r}" + (f" ({counts[label]:,} rows)" if counts and label in counts else "") for label in data_labels
+        shown(label) + (f" ({counts[label]:,} rows)" if counts and label in counts else "") for label in data_labels
     ]
-    right = [f"{index} = {label!r}" for index, label in enumerate(model_labels)]
+    right = [f"{index} = {shown(label)}" for index, label in enumerate(model_labels)]
     height = max(len(left), len(right))
     width = max([len("labels in the data"), *map(len, left[:40])])
     lines = [f"  {'labels in the data':<{width}}   labels of the model"]
@@ -170,6 +172,12 @@ def side_by_side(
     if height > 40:
         lines.append(f"  … and {height - 40} more lines")
     return "\n".join(lines)
+
+
+def shown(label: Value) -> str:
+    """A label in quotes, cut where it is so long that it must be a text."""
+    quoted = repr(label)
+    return quoted if len(quoted) <= LONGEST_SHOWN else quoted[:LONGEST_SHOWN] + "…"
 
 
 def _name_table(names: Sequence[str]) -> dict[str, int]:
@@ -224,7 +232,7 @@ def _by_map(
     if absent:
         raise LabelError(
             f"--label-map says nothing of {len(absent)} of the data's labels: "
-            f"{', '.join(repr(key) for key in absent[:10])}. Map each to a label of the model, or to null to "
+            f"{', '.join(map(shown, absent[:10]))}. Map each to a label of the model, or to null to "
             "reject its rows:\n" + side_by_side(list(present), model_labels, present)
         )
     return LabelEncoder(table, f"read through --label-map ({len(label_map)} entries)", frozenset(missing))
@@ -315,13 +323,13 @@ def _mismatch(
         "the model has no label names of its own (LABEL_0, LABEL_1, …), the data has"
         if _is_generic(model_labels)
         else f"{len(unmatched)} of the data's labels match no label of the model: "
-        + ", ".join(repr(name) for name in unmatched[:10])
+        + ", ".join(map(shown, unmatched[:10]))
     )
     if all(_FLOAT.fullmatch(name) for name in unmatched):
         what += " (they look like floats; a class label is an integer or a name)"
     advice = (
-        'Say which is which with --label-map FILE, a JSON object such as {"data label": "model label"} '
-        "(null rejects a label's rows)"
+        "Name another column with --label-column, or say which is which with --label-map FILE, a JSON object such "
+        'as {"data label": "model label"} (null rejects a label\'s rows)'
     )
     by_index = (
         ", or, where the data's labels are integers in the model's order, with --labels-by-index"

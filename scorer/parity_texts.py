@@ -4,6 +4,8 @@ They are short and long, of many scripts, and full of what tokenizers stumble ov
 matter; that they differ in length and in tokens does.
 """
 
+# ruff: noqa: RUF001 — other scripts' punctuation and full-width letters are here on purpose
+
 from __future__ import annotations
 
 _SHORT = (

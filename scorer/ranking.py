@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import pyarrow.parquet as pq
+import pyarrow as pa
 
 from scorer import schema, scoring
 from scorer.config import RANKED_BY, RankedBy
@@ -48,7 +48,7 @@ def rank(directory: Path, by: RankedBy = "loss") -> Path:
     if not shards:
         raise DataError(f"'{directory}' holds no score shards to rank. Make some with: scorer run")
     try:
-        metadata = schema.read_metadata(pq.read_schema(shards[0]))
+        metadata = schema.read_metadata(shards[0])
         rows = with_score(pl.scan_parquet(shards), by)
         ranked = rows.sort([by, "row"], descending=[HIGH_IS_SUSPECT[by], False]).with_row_index("rank", offset=1)
         with writing(run.ranked), replacing(run.ranked) as temporary:
@@ -58,8 +58,11 @@ def rank(directory: Path, by: RankedBy = "loss") -> Path:
                 row_group_size=ROW_GROUP_ROWS,
                 metadata=schema.file_metadata({**metadata, "ranked_by": by}),
             )
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"cannot rank the shards in '{run.scores}': {error}") from error
+    except (pl.exceptions.PolarsError, pa.ArrowException) as error:
+        raise DataError(
+            f"cannot rank the shards in '{run.scores}': {_first_line(error)}. A shard is damaged; score again with: "
+            "scorer run --overwrite"
+        ) from error
     return run.ranked
 
 
@@ -81,7 +84,7 @@ def gather_rejects(directory: Path) -> int:
         pl.scan_parquet(parts).sink_parquet(
             temporary,
             compression="zstd",
-            metadata=schema.file_metadata(schema.read_metadata(pq.read_schema(parts[0]))),
+            metadata=schema.file_metadata(schema.read_metadata(parts[0])),
         )
     with writing(run.rejects):
         for part in parts:
@@ -101,9 +104,14 @@ def open_ranking(directory: Path) -> tuple[pl.LazyFrame, dict[str, Any]]:
         hint = "Rank its shards with: scorer rank" if (directory / "scores").is_dir() else "Make one with: scorer run"
         raise DataError(f"'{directory}' holds no {schema.RANKED_FILE}. {hint}")
     try:
-        return pl.scan_parquet(file), schema.read_metadata(pq.read_schema(file))
+        metadata = schema.read_metadata(file)
     except (OSError, ValueError) as error:  # pyarrow's ArrowInvalid is a ValueError
-        raise DataError(f"cannot read '{file}': {error}. Rank again with: scorer rank {directory}") from error
+        raise DataError(
+            f"cannot read '{file}': {_first_line(error)}. Rank again with: scorer rank {directory}"
+        ) from error
+    if "ranked_by" not in metadata:
+        raise DataError(f"'{file}' is not a ranking that scorer wrote. Make one with: scorer run")
+    return pl.scan_parquet(file), metadata
 
 
 def head(directory: Path, top: int, *, label: str | None = None, predicted: str | None = None) -> list[dict[str, Any]]:
@@ -127,7 +135,9 @@ def head(directory: Path, top: int, *, label: str | None = None, predicted: str 
     try:
         return ranked.drop("probabilities").head(top).collect().to_dicts()
     except pl.exceptions.PolarsError as error:
-        raise DataError(f"cannot read the ranking in '{directory}': {error}") from error
+        raise DataError(
+            f"cannot read the ranking in '{directory}': {_first_line(error)}. Rank again with: scorer rank {directory}"
+        ) from error
 
 
 def _label_index(wanted: str, names: Sequence[str]) -> int:
@@ -139,6 +149,11 @@ def _label_index(wanted: str, names: Sequence[str]) -> int:
     if wanted.isdecimal() and int(wanted) < len(names):
         return int(wanted)
     raise UsageError(f"there is no label '{wanted}'; the model's labels are: {', '.join(names)}.")
+
+
+def _first_line(error: Exception) -> str:
+    """What happened; polars adds the plan of its query below."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(". ")
 
 
 def _margin(rows: pl.Series) -> pl.Series:

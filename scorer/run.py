@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import time
 from collections import Counter
 from typing import Any
@@ -18,7 +19,7 @@ from scorer.agreement import Confusion
 from scorer.classifier import OnnxClassifier, allowed_threads, import_onnxruntime, installed_onnxruntime
 from scorer.config import DEFAULT_BATCH_TOKENS, RunConfig
 from scorer.errors import NothingScoredError, UsageError
-from scorer.labels import LabelEncoder, resolve_labels
+from scorer.labels import LabelEncoder, resolve_labels, shown
 from scorer.listener import Listener, Silence
 from scorer.model_directory import ModelContract, ModelDirectory, open_model_directory
 from scorer.pipeline import Clock, ScoredWindow, Stages, score_shards
@@ -121,6 +122,7 @@ def prepare(config: RunConfig, listener: Listener | None = None) -> Job:
         ScorerError: one of its subclasses, as `score` does.
     """
     listener = listener or Silence()
+    _refuse_undecodable_names(config)
     directory = RunDirectory(config.output)
     directory.refuse_earlier_results(overwrite=config.overwrite)
     import_onnxruntime()
@@ -137,6 +139,7 @@ def prepare(config: RunConfig, listener: Listener | None = None) -> Job:
         encoder = TextEncoder(model.tokenizer_file, max_length, model.contract.truncation_side, threads)
     with clock.stage("plan"):
         source = open_source(config, listener.info)
+        encoder.check_room(pairs=source.columns.text_pair is not None)
         plan = plan_source(source, shard_rows=config.shard_rows, limit=config.limit)
         labels = _settle_labels(config, source, plan, model.contract, listener)
     with clock.stage("session"):
@@ -154,6 +157,16 @@ def prepare(config: RunConfig, listener: Listener | None = None) -> Job:
         progress=listener.advanced,
     )
     return Job(config, directory, model, plan, stages, classifier, threads, max_length)
+
+
+def _refuse_undecodable_names(config: RunConfig) -> None:
+    """Names are written into the results, as UTF-8."""
+    for option, path in (("MODEL_DIR", config.model), ("--output", config.output), ("--label-map", config.label_map)):
+        try:
+            str(path).encode()
+        except UnicodeEncodeError as error:
+            shown_path = os.fsencode(str(path)).decode("utf-8", "replace")
+            raise UsageError(f"the name '{shown_path}' ({option}) is not valid UTF-8. Give another name.") from error
 
 
 def _max_length(config: RunConfig, contract: ModelContract) -> int:
@@ -180,7 +193,7 @@ def _settle_labels(
     )
     usable = sum(rows for value, rows in plan.label_counts.items() if labels.encode_value(value) >= 0)
     if not usable:
-        values = ", ".join(repr(value) for value in list(plan.label_counts)[:10])
+        values = ", ".join("no value" if value is None else shown(value) for value in list(plan.label_counts)[:10])
         raise NothingScoredError(
             f"none of the {plan.rows:,} rows of {source.kind} has a label that the model knows: column "
             f"'{source.columns.label}' holds {values}. Name another column with --label-column, or translate with "
@@ -285,6 +298,6 @@ def _raise_all_rejected(job: Job, counts: Counts) -> None:
     )
     columns = job.stages.source.columns
     raise NothingScoredError(
-        f"all {counts.read:,} rows were rejected ({reasons}). Check the columns: text '{columns.text}', label "
-        f"'{columns.label}'."
+        f"all {counts.read:,} rows were rejected ({reasons}). The text was read from column '{columns.text}', the "
+        f"label from '{columns.label}'; name others with --text-column and --label-column."
     )

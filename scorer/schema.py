@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 SCORES_DIRECTORY = "scores"
 REJECTS_DIRECTORY = "rejects"  # shard by shard while the run goes on; gathered into rejects.parquet at its end
@@ -97,9 +99,14 @@ def file_metadata(document: Mapping[str, Any]) -> dict[str, str]:
     return {METADATA_KEY: json.dumps(document, ensure_ascii=False)}
 
 
-def read_metadata(schema: pa.Schema) -> dict[str, Any]:
-    """The document that `file_metadata` put into a file, or an empty one."""
-    raw = (schema.metadata or {}).get(METADATA_KEY.encode())
+def read_metadata(file: Path) -> dict[str, Any]:
+    """The document that `file_metadata` put into a Parquet file, or an empty one.
+
+    Raises:
+        OSError, ValueError: the file cannot be read or is not Parquet.
+    """
+    # The file's own key-value pairs: not every writer repeats them in the Arrow schema that it stores.
+    raw = (pq.read_metadata(file).metadata or {}).get(METADATA_KEY.encode())
     return dict(json.loads(raw)) if raw else {}
 
 

@@ -60,9 +60,10 @@ class RunDirectory:
         Raises:
             OutputError: the path is a file, or holds results and `overwrite` is not set.
         """
-        if self.path.exists() and not self.path.is_dir():
-            raise OutputError(f"--output '{self.path}' is a file; give a directory.")
-        earlier = [item for item in self._results() if item.exists()]
+        with writing(self.path):  # a name may be too long, a folder above closed
+            if self.path.exists() and not self.path.is_dir():
+                raise OutputError(f"--output '{self.path}' is a file; give a directory.")
+            earlier = [item for item in self._results() if item.exists()]
         if earlier and not overwrite:
             state = "results of an earlier run" if self.run_file.exists() else "an unfinished run"
             raise OutputError(

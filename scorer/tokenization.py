@@ -44,13 +44,23 @@ class TextEncoder:
             raise ModelError(
                 f"cannot read the tokenizer '{tokenizer_file}': {error}. Export the model again."
             ) from error
-        special = self._tokenizer.num_special_tokens_to_add(is_pair=False)
-        if max_length <= special:
-            raise UsageError(
-                f"--max-length {max_length} leaves no room for text: this tokenizer adds {special} special tokens."
-            )
+        self._max_length = max_length
+        self.check_room(pairs=False)
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_length, direction=truncation_side)
+
+    def check_room(self, *, pairs: bool) -> None:
+        """Refuse a maximum length that the special tokens of a text, or of a pair, fill up.
+
+        Raises:
+            UsageError: no token of text would be left.
+        """
+        special = self._tokenizer.num_special_tokens_to_add(is_pair=pairs)
+        if self._max_length <= special:
+            raise UsageError(
+                f"--max-length {self._max_length} leaves no room for text: this tokenizer adds {special} special "
+                f"tokens to each {'pair' if pairs else 'text'}. Give more than {special}."
+            )
 
     def encode(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> Encoded:
         """Tokenize W texts, or W pairs of texts.

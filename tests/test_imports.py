@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("torch", "transformers", "optimum", "datasets", "argilla", "onnx", "pandas", "sklearn")
+HEAVY = ("torch", "transformers", "optimum", "datasets", "argilla", "onnx", "sklearn")
 
 
 def imported_after(code: str) -> list[str]:

@@ -71,7 +71,7 @@ def test_values_belong_together(config: RunConfig, corpus: pl.DataFrame, label_n
 def test_metadata_names_labels_model_versions_and_options(config: RunConfig, label_names: tuple[str, ...]) -> None:
     score(config)
     for file in (config.output / "ranked.parquet", next((config.output / "scores").glob("*"))):
-        metadata = read_metadata(pq.read_schema(file))
+        metadata = read_metadata(file)
         assert metadata["label_names"] == list(label_names)
         assert len(metadata["model"]["sha256"]) == 64
         assert metadata["options"]["max_batch_tokens"] is None

@@ -76,7 +76,10 @@ def reading(name: str, what: str) -> Iterator[None]:
     except PermissionError as error:
         raise DataError(f"cannot read '{name}': permission denied.") from error
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"cannot read '{name}' as {what}: {_first_line(error)}") from error
+        raise DataError(
+            f"cannot read '{name}' as {what}: {first_line(error)}. It may be damaged, cut short, or of another format; "
+            "write or download it again."
+        ) from error
 
 
 def skip_rows(batches: Iterator[pa.RecordBatch], start: int) -> Iterator[pa.RecordBatch]:
@@ -104,6 +107,7 @@ def _small(batches: Iterator[pa.RecordBatch], columns: list[str]) -> Iterator[pa
             yield selected.slice(offset, READ_ROWS)
 
 
-def _first_line(error: BaseException) -> str:
-    line = (str(error) or type(error).__name__).splitlines()[0]
+def first_line(error: BaseException | None) -> str:
+    """What a library says of an error, in one line without a full stop."""
+    line = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(". ")
     return line if len(line) <= 300 else line[:300] + "…"

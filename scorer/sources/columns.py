@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from scorer.errors import DataError, UsageError
@@ -73,6 +75,13 @@ def choose_columns(
     if id_column is None and (found := [name for name in ID_GUESSES if name in available]):
         id_column = found[0]
         guessed.append(f"id '{id_column}'")
+    parts = {"text": text, "text pair": text_pair, "label": label}
+    for (role, name), (other, twin) in itertools.combinations(parts.items(), 2):
+        if name is not None and name == twin:
+            raise UsageError(
+                f"column '{name}' of {where} is given two roles, {role} and {other}. Name the right ones with "
+                f"--text-column and --label-column; the columns are: {_listed(available)}."
+            )
     if guessed:
         notify(f"Columns guessed: {', '.join(guessed)}.")
     return Columns(text, text_pair, label, id_column)
@@ -88,7 +97,8 @@ def check_columns(schema: pa.Schema, columns: Columns, where: str) -> None:
     for name in columns.names:
         if name not in schema.names:
             raise DataError(
-                f"'{where}' has no column '{name}', which the first file has. Its columns are: {_listed(schema.names)}."
+                f"'{where}' has no column '{name}', which the first file has. Its columns are: "
+                f"{_listed(schema.names)}. Rename them, or score the files in runs of their own."
             )
         if schema.names.count(name) > 1:
             raise DataError(f"'{where}' has several columns named '{name}'. Rename all but one.")
@@ -98,6 +108,11 @@ def check_columns(schema: pa.Schema, columns: Columns, where: str) -> None:
                 f"column '{name}' of '{where}' holds {schema.field(name).type} values, not text. Name the text's "
                 f"column with --text-column; the columns are: {_listed(schema.names)}."
             )
+    if columns.id is not None and pa.types.is_nested(schema.field(columns.id).type):
+        raise DataError(
+            f"column '{columns.id}' of '{where}' holds {schema.field(columns.id).type} values and cannot be read as "
+            f"text. Name another id with --id-column; the columns are: {_listed(schema.names)}."
+        )
     check_label_type(schema.field(columns.label).type, columns.label, f"'{where}'")
 
 
@@ -137,16 +152,20 @@ def canonical(batch: pa.RecordBatch, columns: Columns, first_row: int, where: st
         DataError: a text or id cannot be read as a string.
     """
     rows = batch.num_rows
-    row = pa.array(range(first_row, first_row + rows), pa.int64())
+    row = pa.array(np.arange(first_row, first_row + rows, dtype=np.int64))
     label = label_values(batch.column(columns.label))
+
+    def text(name: str) -> pa.Array:
+        return valid_text(batch.column(name), name, first_row, where)
+
     arrays = [
         row,
-        _as_text(row if columns.id is None else batch.column(columns.id), columns.id, where),
-        pa.array([where], pa.large_string()).take(pa.array([0] * rows, pa.int8())),
-        _as_text(batch.column(columns.text), columns.text, where),
+        row.cast(pa.large_string()) if columns.id is None else text(columns.id),
+        pa.repeat(pa.scalar(where, pa.large_string()), rows),
+        text(columns.text),
     ]
     if columns.text_pair is not None:
-        arrays.append(_as_text(batch.column(columns.text_pair), columns.text_pair, where))
+        arrays.append(text(columns.text_pair))
     schema = source_schema(pairs=columns.text_pair is not None, label_type=label.type)
     return pa.RecordBatch.from_arrays([*arrays, label], schema=schema)
 
@@ -156,15 +175,47 @@ def label_values(label: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(label.type):
         label = label.dictionary_decode()
     if pa.types.is_boolean(label.type) or pa.types.is_integer(label.type):
-        return label.cast(pa.int64(), safe=False)
+        try:
+            return label.cast(pa.int64())
+        except pa.ArrowInvalid:  # unsigned and beyond int64: shown as it stands, and matched with no class
+            return label.cast(pa.large_string())
     return label.cast(pa.large_string())
 
 
-def _as_text(values: pa.Array, column: str | None, where: str) -> pa.Array:
+def valid_text(values: pa.Array, column: str, first_row: int, where: str) -> pa.Array:
+    """Values as large_string. Foreign writers leave bytes in string columns that nobody checked.
+
+    Args:
+        values: a column, or a part of it.
+        column: its name, for the message.
+        first_row: position of the first value in the whole data set.
+        where: the table, for the message.
+
+    Raises:
+        DataError: a value is not valid UTF-8, or the column's type has no text form.
+    """
     try:
-        return values.cast(pa.large_string())
+        text = values.cast(pa.large_string())
+        text.validate(full=True)
     except pa.ArrowException as error:
+        for row, raw in enumerate(_bytes_of(values), start=first_row):
+            try:
+                raw.decode("utf-8")
+            except UnicodeDecodeError as fault:
+                raise DataError(
+                    f"column '{column}' of '{where}' is not valid UTF-8 in row {row:,} of the data, counted from 0 "
+                    f"({fault.reason}, byte 0x{raw[fault.start]:02x}). Write the file again with valid text."
+                ) from fault
         raise DataError(f"column '{column}' of '{where}' cannot be read as text: {error}") from error
+    return text
+
+
+def _bytes_of(values: pa.Array) -> list[bytes]:
+    """The bytes of strings, none for nulls; no bytes at all for values that are not strings."""
+    try:
+        return [raw or b"" for raw in values.cast(pa.large_binary()).to_pylist()]
+    except pa.ArrowException:
+        return []
 
 
 def _is_text(data_type: pa.DataType) -> bool:

@@ -46,7 +46,8 @@ def open_hub_dataset(
     try:
         import datasets
     except ImportError as error:
-        raise MissingExtraError("datasets", "hub", f"reading '{name}' from the hub") from error
+        purpose = f"there is no file or folder '{name}', and reading it from the hub"
+        raise MissingExtraError("datasets", "hub", purpose) from error
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity_error()
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +31,8 @@ FORMATS: dict[str, Callable[[str], Table]] = {
     ".ndjson": JsonLinesTable,
     ".json": JsonLinesTable,
 }
-_HUB_ID = re.compile(r"[\w][\w.-]*(/[\w][\w.-]*)?")
+_HUB_ID = re.compile(r"(?=.{1,200}$)[\w][\w.-]*(/[\w][\w.-]*)?")
+_SPLIT_OF_FILES = "--split applies to hub data sets and saved DatasetDicts; '{}' is neither. Leave it out."
 
 
 def open_source(config: RunConfig, notify: Callable[[str], None]) -> Source:
@@ -82,26 +84,39 @@ def _tables(config: RunConfig, notify: Callable[[str], None]) -> tuple[list[Tabl
 
 
 def _is_hub_id(item: str) -> bool:
-    is_file_name = _format_of(item) is not None or Path(item).exists()
+    is_file_name = _format_of(item) is not None or os.path.exists(item)  # noqa: PTH110 — false for a name too long
     return not is_file_name and _HUB_ID.fullmatch(item) is not None
 
 
 def _local_tables(item: str, split: str | None) -> list[Table]:
-    path = Path(item)
-    if path.is_dir():
-        return _folder(path, split)
-    if not path.exists():
+    if os.path.isdir(item):  # noqa: PTH112 — false, not an exception, for a name too long
+        return _folder(Path(item), split)
+    if split is not None:
+        raise UsageError(_SPLIT_OF_FILES.format(item))
+    if not os.path.exists(item):  # noqa: PTH110
         found = glob.glob(item, recursive=True)  # noqa: PTH207 — Path.glob takes no absolute pattern
         matches = sorted(found) if glob.has_magic(item) else []
         files = [match for match in matches if Path(match).is_file()]
         if not files:
-            what = "no file matches" if glob.has_magic(item) else "there is no file"
-            raise DataError(f"{what} '{item}'. Looked in '{Path.cwd()}'.")
+            raise DataError(_nothing_at(item))
         return [_open_file(name) for name in files]
     return [_open_file(item)]
 
 
+def _nothing_at(item: str) -> str:
+    what = "no file matches" if glob.has_magic(item) else "there is no file"
+    if Path(item).is_absolute():
+        target = f"; it is a link to '{os.readlink(item)}', which is gone" if os.path.islink(item) else ""  # noqa: PTH114, PTH115
+        return f"{what} '{item}'{target}. Check the path and its permissions."
+    return f"{what} '{item}'. Looked in '{Path.cwd()}'."
+
+
 def _open_file(name: str) -> Table:
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(name).decode("utf-8", "replace")
+        raise DataError(f"the name of the file '{shown}' is not valid UTF-8. Rename the file.") from error
     reader = _format_of(name)
     if reader is None:
         raise DataError(
@@ -124,10 +139,10 @@ def _folder(path: Path, split: str | None) -> list[Table]:
     """A folder written by `datasets` (save_to_disk), or one of data files."""
     if (path / "dataset_dict.json").is_file():
         return _folder(path / _chosen_split(path, split), None)
+    if split is not None:
+        raise UsageError(_SPLIT_OF_FILES.format(path))
     if (path / "state.json").is_file():
         return _saved_dataset(path)
-    if split is not None:
-        raise UsageError(f"--split applies to hub data sets and saved DatasetDicts; '{path}' is neither.")
     files = sorted(str(file) for file in path.rglob("*") if file.is_file() and _format_of(file.name))
     if not files:
         raise DataError(f"folder '{path}' holds no data file. Known are {', '.join(FORMATS)}.")
@@ -151,12 +166,18 @@ def _saved_dataset(path: Path) -> list[Table]:
             f"'{path}' is a saved selection of another data set's rows. Save it whole with: "
             "dataset.flatten_indices().save_to_disk(...)"
         )
-    names = [entry["filename"] for entry in state.get("_data_files", [])]
+    try:
+        names = [str(entry["filename"]) for entry in state.get("_data_files", [])]
+    except (TypeError, KeyError) as error:
+        raise DataError(f"cannot read '{path / 'state.json'}': it is not the JSON that `datasets` writes.") from error
     if not names:
         raise DataError(f"'{path}' is a saved data set without data files.")
     outside = [name for name in names if Path(name).name != name]
     if outside:
         raise DataError(f"'{path / 'state.json'}' names a file outside its folder: '{outside[0]}'.")
+    absent = [name for name in names if not (path / name).is_file()]
+    if absent:
+        raise DataError(f"'{path}' is a saved data set, but its file '{absent[0]}' does not exist. Save it again.")
     return [ArrowTable(str(path / name)) for name in names]
 
 

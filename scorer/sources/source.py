@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from scorer.errors import DataError, LabelError
 from scorer.labels import Value
-from scorer.sources.columns import Columns, canonical, label_values
+from scorer.sources.columns import Columns, canonical, label_values, valid_text
 from scorer.sources.table import READ_ROWS, Table
 
 # Distinct labels above which a column is taken for something else than a label.
@@ -92,7 +92,7 @@ def plan_source(source: Source, *, shard_rows: int, limit: int | None) -> Plan:
     first_row = 0
     for index, table in enumerate(source.tables):
         left = None if limit is None else limit - first_row
-        rows = _count_labels(table, source.columns.label, left, counts)
+        rows = _count_labels(table, source.columns.label, first_row, left, counts)
         for start in range(0, rows, shard_rows):
             size = min(shard_rows, rows - start)
             shards.append(Shard(len(shards), index, start, size, first_row + start))
@@ -140,21 +140,35 @@ def _windows(batches: Iterator[pa.RecordBatch], window_rows: int, rows: int) -> 
             held_rows += taken.num_rows
             rows -= taken.num_rows
             if held_rows == window_rows or not rows:
-                yield pa.concat_batches(held)
+                yield _joined(held)
                 held, held_rows = [], 0
         if not rows:
             return
     if held:
-        yield pa.concat_batches(held)
+        yield _joined(held)
 
 
-def _count_labels(table: Table, column: str, limit: int | None, counts: Counter[Value | None]) -> int:
+def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    """One batch of several; values become strings where JSON Lines held numbers in one and strings in another."""
+    if any(not batch.schema.equals(batches[0].schema) for batch in batches):
+        batches = [
+            pa.RecordBatch.from_arrays(
+                [label_values(column).cast(pa.large_string()) for column in batch.columns], names=batch.schema.names
+            )
+            for batch in batches
+        ]
+    return pa.concat_batches(batches)
+
+
+def _count_labels(table: Table, column: str, first_row: int, limit: int | None, counts: Counter[Value | None]) -> int:
     """Add the table's label values to the counts; returns its number of rows."""
     rows = 0
     for batch in table.batches([column]):
-        values = label_values(batch.column(0))
+        values = label_values(batch.column(column))  # by name: "label" also brings a Parquet column "label.raw"
         if limit is not None:
             values = values.slice(0, limit - rows)
+        if pa.types.is_large_string(values.type):
+            values = valid_text(values, column, first_row + rows, table.name)
         for item in values.value_counts().to_pylist():
             counts[item["values"]] += item["counts"]
         rows += len(values)

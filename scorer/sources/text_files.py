@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from scorer.errors import DataError
-from scorer.sources.columnar import reading, skip_rows
+from scorer.sources.columnar import first_line, reading, skip_rows
 from scorer.sources.table import READ_ROWS
 
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
@@ -33,10 +33,15 @@ class DelimitedTable:
 
     def schema(self) -> pa.Schema:
         """Column names of the header, all strings; raises DataError when there is none."""
-        names = next(self._read(None, 0)).schema.names
+        try:
+            names = next(self._read(None, 0)).schema.names
+        except UnicodeDecodeError as error:
+            raise _not_utf8(self.name, lines=1) or DataError(f"cannot read '{self.name}': {error}.") from error
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
-            raise DataError(f"the header of '{self.name}' repeats the column {', '.join(map(repr, repeated))}.")
+            raise DataError(
+                f"the header of '{self.name}' repeats the column {', '.join(map(repr, repeated))}. Rename all but one."
+            )
         return pa.schema([pa.field(name, pa.string()) for name in names])
 
     def batches(self, columns: Sequence[str], start: int = 0) -> Iterator[pa.RecordBatch]:
@@ -61,6 +66,11 @@ class DelimitedTable:
     def _explain(self, error: DataError) -> DataError:
         if "invalid UTF8" in str(error):
             return _not_utf8(self.name) or error
+        if "CSV parse error" in str(error):
+            return _not_utf8(self.name, lines=1) or DataError(
+                f"cannot read '{self.name}': {first_line(error.__cause__)}. A field that holds a delimiter, a quote or "
+                "a line break must stand in quotes, and each quote must close."
+            )
         if "Empty CSV" in str(error):
             return DataError(f"'{self.name}' is empty: it has no header line with rows under it.")
         return error
@@ -81,7 +91,10 @@ class JsonLinesTable:
                     names[key] = _type_of(value)
         if not names:
             raise DataError(f"'{self.name}' is empty: it holds no JSON object.")
-        return pa.schema(list(names.items()))
+        try:
+            return pa.schema(list(names.items()))
+        except UnicodeEncodeError as error:
+            raise DataError(f"'{self.name}' holds a key that is not valid Unicode: {error.object!r}.") from error
 
     def batches(self, columns: Sequence[str], start: int = 0) -> Iterator[pa.RecordBatch]:
         """Record batches from row `start` on; a key that an object lacks is null."""
@@ -96,14 +109,19 @@ class JsonLinesTable:
         """Line number from 1 and content of every line that is not blank."""
         with reading(self.name, "JSON Lines"), _open_bytes(self.name) as file:
             for number, raw in enumerate(_lines(file), start=1):
-                if raw.isspace():
+                if not raw.strip():
                     continue
                 try:
                     document = json.loads(raw.decode("utf-8-sig" if number == 1 else "utf-8"))
                 except UnicodeDecodeError as error:
                     raise DataError(_utf8_message(self.name, number, error)) from error
+                except json.JSONDecodeError as error:
+                    raise DataError(
+                        f"line {number:,} of '{self.name}' is not JSON: {error.msg}, at character {error.pos + 1:,}. "
+                        "JSON Lines hold one object per line."
+                    ) from error
                 except (ValueError, RecursionError) as error:
-                    raise DataError(f"line {number:,} of '{self.name}' is not JSON: {error}.") from error
+                    raise DataError(f"line {number:,} of '{self.name}' cannot be read as JSON: {error}.") from error
                 if not isinstance(document, dict):
                     raise DataError(
                         f"line {number:,} of '{self.name}' is not a JSON object but {_json_type(document)}; JSON "
@@ -131,7 +149,9 @@ class JsonLinesTable:
                     f"line {number:,} of '{self.name}': '{column}' is {_json_type(value)} "
                     f"({_excerpt(value)}); a string of valid Unicode or an integer is expected."
                 )
-        raise DataError(f"'{self.name}': column '{column}' mixes true/false with other values.")
+        raise DataError(
+            f"column '{column}' of '{self.name}' mixes true/false with other values. Write it as integers or names."
+        )
 
 
 def _csv_batches(file: Any, delimiter: str, columns: list[str] | None, block: int) -> Iterator[pa.RecordBatch]:
@@ -169,9 +189,10 @@ def _lines(file: Any) -> Iterator[bytes]:
         yield rest
 
 
-def _not_utf8(path: str) -> DataError | None:
+def _not_utf8(path: str, lines: int | None = None) -> DataError | None:
+    """What to say of the first line that is not UTF-8, among the first `lines` or all; None when all are."""
     with reading(path, "text"), _open_bytes(path) as file:
-        for number, line in enumerate(_lines(file), start=1):
+        for number, line in enumerate(itertools.islice(_lines(file), lines), start=1):
             try:
                 line.decode("utf-8")
             except UnicodeDecodeError as error:
@@ -180,9 +201,10 @@ def _not_utf8(path: str) -> DataError | None:
 
 
 def _utf8_message(path: str, line: int, error: UnicodeDecodeError) -> str:
+    encoding = "UTF-16" if line == 1 and error.object[:2] in {b"\xff\xfe", b"\xfe\xff"} else "WINDOWS-1252"
     return (
         f"line {line:,} of '{path}' is not valid UTF-8 (byte 0x{error.object[error.start]:02x} at position "
-        f"{error.start:,}). Convert the file, for example: iconv -f WINDOWS-1252 -t UTF-8 IN > OUT"
+        f"{error.start:,}). Convert the file, for example: iconv -f {encoding} -t UTF-8 IN > OUT"
     )
 
 

@@ -1,0 +1,292 @@
+"""A PyTorch checkpoint, opened and judged: is it a single-label text classifier that scores can be trusted from?
+
+Everything that cannot become a correct model directory is refused here, before any work is done. Imports
+`transformers` and `torch`, and only when a checkpoint is opened.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from scorer.config import DEFAULT_MAX_LENGTH
+from scorer.errors import ExportError, UsageError
+
+HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+# transformers writes 1e30 where a tokenizer knows no maximum; no real one comes near this.
+LENGTH_SENTINEL = 1_000_000
+NAMES_SHOWN = 4
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A checkpoint that passed every check.
+
+    Attributes:
+        location: hub id or folder that the libraries load from.
+        source: hub id, or the folder's name without its path.
+        revision: the hub commit, or None for a folder.
+        model: the PyTorch model in float32, in evaluation mode.
+        tokenizer: the fast tokenizer.
+        label_names: the C class names, in the order of the logits' columns.
+        pad_token_id: id written into padding.
+        max_length: tokens kept of a text by default, special tokens included.
+        max_positions: the most tokens that the model can take, or None where it has no limit.
+        trust_remote_code: whether the checkpoint's own code may run.
+    """
+
+    location: str
+    source: str
+    revision: str | None
+    model: Any
+    tokenizer: Any
+    label_names: tuple[str, ...]
+    pad_token_id: int
+    max_length: int
+    max_positions: int | None
+    trust_remote_code: bool
+
+    @property
+    def truncation_side(self) -> Literal["left", "right"]:
+        """The side from which long texts are cut."""
+        return "left" if self.tokenizer.truncation_side == "left" else "right"
+
+
+def open_checkpoint(
+    model: str, *, revision: str | None = None, max_length: int | None = None, trust_remote_code: bool = False
+) -> Checkpoint:
+    """Load a checkpoint and check that it is a single-label text classifier.
+
+    Args:
+        model: hub id or folder.
+        revision: branch, tag or commit of a hub checkpoint.
+        max_length: tokens to keep of a text; None takes what tokenizer and model allow, at most 512.
+        trust_remote_code: let the checkpoint's own Python code run.
+
+    Raises:
+        ExportError: the checkpoint is missing, damaged, or not a single-label text classifier.
+        UsageError: `max_length` is more than the model can take.
+    """
+    folder = _local_folder(model)
+    if folder is not None and revision is not None:
+        raise UsageError(f"--revision {revision} names a hub commit, but '{model}' is a local folder.")
+    location = model if folder is None else str(folder)
+    options = {"revision": revision, "trust_remote_code": trust_remote_code}
+    config = _load_config(location, options, hub=folder is None)
+    commit: str | None = getattr(config, "_commit_hash", None)
+    if commit is not None:
+        options["revision"] = commit  # all further files come from one commit, whatever is pushed meanwhile
+    label_names = _label_names(config, location)
+    tokenizer = _load_tokenizer(location, options)
+    network = _load_model(location, options)
+    _check_vocabulary(tokenizer, network, location)
+    max_positions = position_limit(network)
+    return Checkpoint(
+        location=location,
+        source=model if folder is None else folder.name,
+        revision=commit,
+        model=network,
+        tokenizer=tokenizer,
+        label_names=label_names,
+        pad_token_id=_choose_padding(tokenizer, network, location),
+        max_length=_choose_length(max_length, tokenizer.model_max_length, max_positions),
+        max_positions=max_positions,
+        trust_remote_code=trust_remote_code,
+    )
+
+
+def position_limit(model: Any) -> int | None:
+    """The most tokens that a model can take, or None where positions are relative.
+
+    Families after RoBERTa number positions from the padding id upwards, so that their tables hold padding id + 1
+    rows more than tokens; such a table knows its padding row.
+    """
+    limit = getattr(model.config, "max_position_embeddings", None)
+    if not isinstance(limit, int) or limit <= 0:
+        return None
+    for name, module in model.named_modules():
+        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+            return limit - (int(module.padding_idx) + 1)
+    return limit
+
+
+def _local_folder(model: str) -> Path | None:
+    """The folder that `model` names, or None for a hub id."""
+    path = Path(model).expanduser()
+    if path.is_dir():
+        if (path / "config.json").is_file():
+            return path.resolve()
+        hint = "Give the folder that save_pretrained wrote."
+        if (path / "adapter_config.json").is_file():
+            hint = "It holds a PEFT adapter: merge it into its base model first (merge_and_unload) and save that."
+        raise ExportError(f"'{model}' has no config.json, so it is not a transformers checkpoint. {hint}")
+    if path.exists():
+        raise ExportError(f"'{model}' is a file. Give the checkpoint's folder, or a hub id.")
+    if not HUB_ID.fullmatch(model) or model.startswith("."):
+        raise ExportError(f"'{model}' does not exist. Give a checkpoint's folder, or a hub id such as owner/name.")
+    return None
+
+
+def _load_config(location: str, options: Mapping[str, Any], *, hub: bool) -> Any:
+    from transformers import CONFIG_MAPPING, AutoConfig, PretrainedConfig
+
+    revision = options["revision"]
+    try:
+        fields, _ = PretrainedConfig.get_config_dict(location, revision=revision)
+    except Exception as error:
+        if not hub:
+            raise ExportError(f"cannot read '{location}/config.json': {_brief(error)}") from error
+        at = "" if revision is None else f" at revision '{revision}'"
+        raise ExportError(
+            f"cannot read '{location}'{at} from the Hugging Face hub, and no folder of that name exists here: "
+            f"{_brief(error)} Check the id, the revision and the network, or download the checkpoint and give "
+            "its folder."
+        ) from error
+    model_type = fields.get("model_type")
+    if model_type not in CONFIG_MAPPING and not options["trust_remote_code"]:
+        if "auto_map" in fields:
+            raise _needs_remote_code(location)
+        raise ExportError(
+            f"'{location}' is not a checkpoint that this transformers knows: its config.json has the model_type "
+            f"{model_type!r}. Only transformers text classifiers can be exported."
+        )
+    _check_label_keys(fields.get("id2label"), location)
+    try:
+        return AutoConfig.from_pretrained(location, **options)
+    except Exception as error:
+        raise ExportError(f"the config.json of '{location}' is not valid: {_brief(error)}") from error
+
+
+def _check_label_keys(id2label: object, location: str) -> None:
+    """Refuse a table of label names that does not name the columns 0 to C - 1, each once."""
+    if id2label is None:
+        return
+    if not isinstance(id2label, Mapping) or not all(re.fullmatch(r"\d+", str(key)) for key in id2label):
+        raise ExportError(f"id2label in the config.json of '{location}' is not a table from class index to name.")
+    missing = sorted(set(range(len(id2label))) - {int(key) for key in id2label})
+    if missing:
+        raise ExportError(
+            f"id2label in the config.json of '{location}' has {len(id2label)} entries but none for class "
+            f"{missing[0]}: the names cannot be put in the order of the logits. Number them from 0."
+        )
+
+
+def _label_names(config: Any, location: str) -> tuple[str, ...]:
+    """Class names in the order of the logits' columns; refuses a head that is not single-label."""
+    if config.problem_type == "multi_label_classification":
+        raise ExportError(
+            f"'{location}' is a multi-label classifier (problem_type in its config.json): its classes do not exclude "
+            "each other, and a cross-entropy over them means nothing. Give a single-label classifier."
+        )
+    if config.problem_type == "regression" or config.num_labels == 1:
+        raise ExportError(
+            f"'{location}' has {config.num_labels} output(s) and problem_type {config.problem_type!r}: a regression "
+            "or a single-logit head, with no classes to choose between. Give a classifier of two or more labels."
+        )
+    names = tuple(str(config.id2label[index]) for index in range(config.num_labels))
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ExportError(
+            f"'{location}' gives the name '{twice[0]}' to more than one class. Make the names in the id2label of its "
+            "config.json distinct."
+        )
+    return names
+
+
+def _load_tokenizer(location: str, options: Mapping[str, Any]) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(location, use_fast=True, **options)
+    except Exception as error:
+        _refuse_remote_code(error, location, options)
+        raise ExportError(
+            f"'{location}' has no tokenizer that loads as a fast one: {_brief(error)} Add the tokenizer.json of the "
+            "model it was trained from."
+        ) from error
+    if not tokenizer.is_fast:
+        raise ExportError(
+            f"the tokenizer of '{location}', {type(tokenizer).__name__}, has no fast form: scoring reads a "
+            "tokenizer.json. Convert it with a library that writes one, or choose another checkpoint."
+        )
+    return tokenizer
+
+
+def _load_model(location: str, options: Mapping[str, Any]) -> Any:
+    """The model in float32; every weight must come from the checkpoint."""
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    try:
+        model, loading = AutoModelForSequenceClassification.from_pretrained(
+            location, dtype=torch.float32, output_loading_info=True, **options
+        )
+    except Exception as error:
+        _refuse_remote_code(error, location, options)
+        raise ExportError(
+            f"the weights of '{location}' do not load as a text classifier: {_brief(error)} Check that the weights "
+            "are complete and belong to its config.json."
+        ) from error
+    missing = sorted(loading["missing_keys"])
+    if missing:
+        more = f" and {len(missing) - NAMES_SHOWN} more" if len(missing) > NAMES_SHOWN else ""
+        raise ExportError(
+            f"'{location}' has no weights for {', '.join(missing[:NAMES_SHOWN])}{more}: they would be random. It is "
+            "not a fine-tuned text classifier; fine-tune it first, or give the checkpoint that was."
+        )
+    return model.eval()
+
+
+def _check_vocabulary(tokenizer: Any, model: Any, location: str) -> None:
+    highest = max(tokenizer.get_vocab().items(), key=lambda item: item[1])  # (token, id)
+    rows = model.get_input_embeddings().weight.shape[0]
+    if highest[1] >= rows:
+        raise ExportError(
+            f"the tokenizer of '{location}' gives ids up to {highest[1]} ('{highest[0]}'), but the model has "
+            f"embeddings for {rows} only: the two do not belong together. Give the tokenizer that the model was "
+            "trained with."
+        )
+
+
+def _choose_padding(tokenizer: Any, model: Any, location: str) -> int:
+    """The padding id, also told to the model: decoders look for the last token that is not padding."""
+    rows = model.get_input_embeddings().weight.shape[0]
+    # The model's own id comes first: where padding matters to it, that is the one its code looks for.
+    for token_id in (model.config.pad_token_id, tokenizer.pad_token_id, tokenizer.eos_token_id):
+        if isinstance(token_id, int) and 0 <= token_id < rows:
+            model.config.pad_token_id = token_id
+            return token_id
+    raise ExportError(
+        f"'{location}' has neither a padding token nor an end-of-text token, so texts of different length cannot "
+        "share a batch. Set pad_token_id in its config.json."
+    )
+
+
+def _choose_length(wanted: int | None, tokenizer_limit: int, max_positions: int | None) -> int:
+    if wanted is None:
+        limits = [DEFAULT_MAX_LENGTH, max_positions or DEFAULT_MAX_LENGTH]
+        return min(limits if tokenizer_limit > LENGTH_SENTINEL else [*limits, int(tokenizer_limit)])
+    if max_positions is not None and wanted > max_positions:
+        raise UsageError(f"--max-length {wanted} is more than the {max_positions} tokens that the model can take.")
+    return wanted
+
+
+def _refuse_remote_code(error: Exception, location: str, options: Mapping[str, Any]) -> None:
+    if not options["trust_remote_code"] and "trust_remote_code" in str(error):
+        raise _needs_remote_code(location) from error
+
+
+def _needs_remote_code(location: str) -> ExportError:
+    return ExportError(
+        f"'{location}' brings its own Python code, which loading it would run. Read that code; if you trust it, "
+        "export again with --trust-remote-code."
+    )
+
+
+def _brief(error: Exception) -> str:
+    """The first line of a foreign message, as a sentence."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].rstrip(". ") + "."

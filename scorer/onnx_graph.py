@@ -1,0 +1,194 @@
+"""From a PyTorch model to model.onnx: exported, optimized, converted. Proves nothing; that is `scorer.parity`.
+
+Imports `optimum` and `onnx`, and only when a graph is written.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from scorer.checkpoint import Checkpoint
+from scorer.errors import ExportError
+from scorer.model_directory import CONFIG_FILE, MODEL_FILE, Optimization, Precision
+
+TASK = "text-classification"
+DATA_FILE = "model.onnx_data"
+# Protocol buffers end at 2 GiB; graphs near that keep their weights in a file beside them.
+EXTERNAL_DATA_BYTES = 2_000_000_000
+
+
+def check_exportable(model_type: str, location: str) -> None:
+    """Refuse an architecture that optimum cannot export as a text classifier.
+
+    Raises:
+        ExportError: naming the architecture.
+    """
+    import optimum.exporters.onnx.model_configs  # noqa: F401 — registers the architectures
+    from optimum.exporters.tasks import TasksManager
+
+    try:
+        supported = TASK in TasksManager.get_supported_tasks_for_model_type(
+            model_type, "onnx", library_name="transformers"
+        )
+    except KeyError:
+        supported = False
+    if not supported:
+        raise ExportError(
+            f"'{location}' has the architecture '{model_type}', which optimum cannot export as a text classifier. "
+            "Choose a checkpoint of another architecture."
+        )
+
+
+def write_graph(
+    checkpoint: Checkpoint,
+    directory: Path,
+    optimize: Optimization,
+    precision: Precision,
+    notify: Callable[[str], None],
+) -> Optimization:
+    """Write model.onnx (and model.onnx_data, where it is large) and config.json into a directory.
+
+    Args:
+        checkpoint: what to export.
+        directory: an existing directory.
+        optimize: the level wanted.
+        precision: number format of the weights; logits are float32 always.
+        notify: is told where the level wanted cannot be had.
+
+    Returns:
+        The level applied: where no transformer fusions are known for the architecture, O1 or "none".
+
+    Raises:
+        ExportError: the export or the conversion failed.
+    """
+    workshop = directory / "export"
+    try:
+        applied = _export(checkpoint, workshop, optimize, notify)
+        graph = workshop / MODEL_FILE
+        if precision == "fp16":
+            _to_fp16(graph)
+        elif precision == "int8":
+            _to_int8(graph)
+        _gather_external_data(graph)
+    except ExportError:
+        raise
+    except Exception as error:
+        raise ExportError(
+            f"'{checkpoint.source}' could not be exported as {precision} with --optimize {optimize}: "
+            f"{type(error).__name__}: {error}. Try --optimize none, or --precision fp32."
+        ) from error
+    for name in (MODEL_FILE, DATA_FILE, CONFIG_FILE):
+        if (workshop / name).exists():
+            (workshop / name).rename(directory / name)
+    shutil.rmtree(workshop)  # tokenizer files and library settings that no run reads
+    return applied
+
+
+def _export(
+    checkpoint: Checkpoint, workshop: Path, optimize: Optimization, notify: Callable[[str], None]
+) -> Optimization:
+    """Export at the level wanted, or at the highest one below it that the architecture supports."""
+    if optimize == "none":
+        _main_export(checkpoint, workshop, None)
+        return "none"
+    try:
+        _main_export(checkpoint, workshop, optimize)
+    except (NotImplementedError, KeyError):  # what optimum's table of architectures raises
+        if not (workshop / MODEL_FILE).exists():
+            raise
+        notify(
+            f"optimum has no {optimize} for the architecture '{checkpoint.model.config.model_type}'; general graph "
+            "optimizations (O1) are applied instead"
+        )
+        shutil.rmtree(workshop)
+        _main_export(checkpoint, workshop, None)
+        _optimize_generally(workshop / MODEL_FILE)
+        return "O1"
+    return optimize
+
+
+def _main_export(checkpoint: Checkpoint, workshop: Path, optimize: str | None) -> None:
+    from optimum.exporters.onnx import main_export
+
+    main_export(
+        checkpoint.location,
+        workshop,
+        task=TASK,
+        optimize=optimize,
+        framework="pt",
+        library_name="transformers",
+        pad_token_id=checkpoint.pad_token_id,
+        revision=checkpoint.revision or "main",
+        trust_remote_code=checkpoint.trust_remote_code,
+        do_validation=False,  # its few dummy inputs all have one length; scorer.parity compares real texts
+    )
+
+
+def _optimize_generally(graph: Path) -> None:
+    """What O1 means in optimum, for any architecture: ONNX Runtime's basic level, no transformer fusions."""
+    from onnxruntime.transformers.optimizer import optimize_model
+
+    optimized = optimize_model(str(graph), model_type="bert", opt_level=1, only_onnxruntime=True)
+    _save(optimized.model, graph)
+
+
+def _to_fp16(graph: Path) -> None:
+    """Weights and arithmetic to float16; what goes in and comes out stays as it was."""
+    import onnx
+    from onnxruntime.transformers.onnx_model import OnnxModel
+
+    model = OnnxModel(onnx.load(graph))
+    # Symbolic shape inference knows the fused operators of ONNX Runtime, onnx's own does not.
+    model.convert_float_to_float16(use_symbolic_shape_infer=True, keep_io_types=True)
+    _save(model.model, graph)
+
+
+def _to_int8(graph: Path) -> None:
+    """Weights to signed 8-bit integers, a scale per output channel; activations are quantized as they come."""
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    quantized = graph.with_name("quantized.onnx")
+    quantize_dynamic(
+        graph,
+        quantized,
+        per_channel=True,
+        weight_type=QuantType.QInt8,
+        # The fused operators hide their output types from onnx's shape inference; all of them are float.
+        extra_options={"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
+        use_external_data_format=_is_large(graph),
+    )
+    _save(onnx.load(quantized), graph)
+
+
+def _gather_external_data(graph: Path) -> None:
+    """Have all weights outside the graph, if any, in one file of the name that the model directory promises."""
+    import onnx
+
+    model = onnx.load(graph, load_external_data=False)
+    places = {
+        entry.value for tensor in model.graph.initializer for entry in tensor.external_data if entry.key == "location"
+    }
+    if places - {DATA_FILE}:
+        _save(onnx.load(graph), graph)
+
+
+def _save(model: Any, graph: Path) -> None:
+    """Replace a graph, with its weights beside it where they are large."""
+    import onnx
+
+    data = graph.with_name(DATA_FILE)
+    data.unlink(missing_ok=True)  # onnx appends to a file that exists
+    weight_bytes = sum(len(tensor.raw_data) for tensor in model.graph.initializer)
+    if weight_bytes < EXTERNAL_DATA_BYTES:
+        onnx.save(model, graph)
+    else:
+        onnx.save(model, graph, save_as_external_data=True, all_tensors_to_one_file=True, location=DATA_FILE)
+
+
+def _is_large(graph: Path) -> bool:
+    files = [graph, *graph.parent.glob(f"{MODEL_FILE}[_.]data")]
+    return sum(file.stat().st_size for file in files) >= EXTERNAL_DATA_BYTES

@@ -1,0 +1,680 @@
+"""Exports of tiny checkpoints: equal to PyTorch, honest about what was done, and nothing left behind by a refusal."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+pytest.importorskip("optimum", reason="exporting needs the extra [export]")
+pytest.importorskip("onnxruntime", reason="exporting needs the extra [cpu] or [gpu]")
+
+import onnx
+import onnxruntime
+import torch
+from checkpoints import (
+    KINDS,
+    POSITIONS,
+    edit_config,
+    make_checkpoint,
+    make_headless_checkpoint,
+    make_slow_only_checkpoint,
+)
+from tokenizers import Tokenizer
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from scorer import export, onnx_graph, parity
+from scorer.checkpoint import open_checkpoint, position_limit
+from scorer.errors import (
+    DataError,
+    ExportError,
+    MissingExtraError,
+    OutputError,
+    ParityError,
+    ProviderError,
+    ScorerError,
+    UsageError,
+)
+from scorer.export import ExportConfig, export_onnx
+from scorer.model_directory import ModelDirectory, open_model_directory
+from scorer.parity_texts import BUILT_IN_TEXTS
+
+FILES = {"model.onnx", "tokenizer.json", "config.json", "scorer.json"}
+MODELS = Path(__file__).parents[1].parent / "shared" / "models"
+REAL = MODELS / "agnews-minilm-fold0"
+TEXTS = ["Shares fell sharply.", "今天的天气很好", "x", "The visitors won the final after extra time, " * 30]
+
+
+@pytest.fixture(scope="session")
+def checkpoint_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Checkpoints by kind, each made once and never changed."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+
+    def get(kind: str) -> Path:
+        if not (folder / kind).exists():
+            make_checkpoint(kind, folder / kind)
+        return folder / kind
+
+    return get
+
+
+@pytest.fixture
+def bert(checkpoint_of: Callable[[str], Path]) -> Path:
+    return checkpoint_of("bert")
+
+
+@pytest.fixture
+def own_bert(bert: Path, tmp_path: Path) -> Path:
+    """A copy that a test may damage."""
+    return Path(shutil.copytree(bert, tmp_path / "own"))
+
+
+def exported(checkpoint: Path, output: Path, **options: Any) -> ModelDirectory:
+    return export_onnx(ExportConfig(str(checkpoint), output, **options))
+
+
+def refused(error: type[ScorerError], checkpoint: Path | str, folder: Path, **options: Any) -> str:
+    """The message of a refusal that left nothing behind."""
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(error) as caught:
+        export_onnx(ExportConfig(str(checkpoint), folder / "new" / "model", **options))
+    assert type(caught.value) is error
+    assert sorted(folder.rglob("*")) == before
+    return str(caught.value)
+
+
+def onnx_logits(directory: ModelDirectory, encoding: dict[str, Any]) -> np.ndarray:
+    """ONNX Runtime's answer, without any of the package's own code."""
+    session = onnxruntime.InferenceSession(str(directory.model_file), providers=["CPUExecutionProvider"])
+    feeds = {node.name: encoding[node.name].numpy() for node in session.get_inputs()}
+    return session.run(None, feeds)[0]
+
+
+def operators(directory: ModelDirectory) -> set[str]:
+    return {node.op_type for node in onnx.load(directory.model_file).graph.node}
+
+
+# --- what a good export is ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_architecture_is_exported_and_agrees_with_pytorch(
+    kind: str, checkpoint_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    checkpoint = checkpoint_of(kind)
+    directory = exported(checkpoint, tmp_path / "model")
+
+    contract = directory.contract
+    assert {file.name for file in directory.path.iterdir()} == FILES
+    assert [file.name for file in tmp_path.iterdir()] == ["model"]
+    assert contract.optimize == "O2"
+    assert contract.parity.texts == len(BUILT_IN_TEXTS) == 36
+    assert contract.parity.max_logit_difference <= 1e-4
+    assert contract.parity.max_loss_difference <= 1e-4
+    assert ("token_type_ids" in contract.graph_inputs) == (kind in ("bert", "electra", "albert"))
+
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    model = AutoModelForSequenceClassification.from_pretrained(checkpoint).eval()
+    encoding = tokenizer(TEXTS, padding=True, truncation=True, max_length=POSITIONS, return_tensors="pt")
+    encoding.setdefault("token_type_ids", torch.zeros_like(encoding["input_ids"]))
+    names = set(tokenizer.model_input_names)
+    with torch.inference_mode():
+        expected = model(**{name: ids for name, ids in encoding.items() if name in names}).logits.numpy()
+    np.testing.assert_allclose(onnx_logits(directory, encoding), expected, atol=1e-4)
+    assert expected.std(axis=0).max() > 0.05, "all texts get one answer: agreeing on it proves nothing"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tokenizer_file_gives_the_ids_of_the_checkpoints_tokenizer(
+    kind: str, checkpoint_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    # a checkpoint whose tokenizer.json remembers somebody's truncation and padding, as published ones often do
+    checkpoint = Path(shutil.copytree(checkpoint_of(kind), tmp_path / "checkpoint"))
+    used = AutoTokenizer.from_pretrained(checkpoint)
+    used(["one", "two words"], truncation=True, max_length=7, padding="max_length")
+    used.save_pretrained(checkpoint)
+    assert json.loads((checkpoint / "tokenizer.json").read_text())["truncation"] is not None
+
+    written = Tokenizer.from_file(str(exported(checkpoint, tmp_path / "model", optimize="none").tokenizer_file))
+    reference = AutoTokenizer.from_pretrained(checkpoint)
+    assert written.truncation is None
+    assert written.padding is None
+    for text in (*BUILT_IN_TEXTS, ""):
+        assert written.encode(text).ids == reference(text)["input_ids"]
+        assert written.encode(text, "and a second text").ids == reference(text, "and a second text")["input_ids"]
+    first, last = reference.convert_ids_to_tokens(written.encode("x").ids)[:: len(written.encode("x").ids) - 1]
+    assert {first, last} <= set(reference.all_special_tokens)
+
+
+def test_contract_says_what_was_exported(tmp_path: Path) -> None:
+    make_checkpoint("bert", tmp_path / "my-classifier", label_names=["World", "Sports", "Sci/Tech"])
+    directory = exported(tmp_path / "my-classifier", tmp_path / "model", max_length=100)
+
+    contract = directory.contract
+    assert contract.label_names == ("World", "Sports", "Sci/Tech")
+    assert (contract.max_length, contract.max_positions) == (100, POSITIONS)
+    assert (contract.pad_token_id, contract.truncation_side) == (0, "right")
+    assert contract.architecture == "BertForSequenceClassification"
+    assert (contract.source, contract.revision) == ("my-classifier", None)
+    assert contract.precision == "fp32"
+    assert contract.parity.calibration == "built-in"
+    assert set(contract.files) == FILES - {"scorer.json"}
+    assert {"scorer", "torch", "transformers", "optimum", "optimum-onnx", "onnx", "tokenizers"} < set(contract.versions)
+    assert any(name.startswith("onnxruntime") for name in contract.versions)
+    assert str(tmp_path) not in "".join(
+        (directory.path / name).read_text(encoding="utf-8") for name in ("scorer.json", "config.json")
+    )
+    assert open_model_directory(directory.path) == directory
+    assert set(json.loads((directory.path / "config.json").read_text())) > {"model_type", "id2label"}
+
+
+def test_labels_follow_the_columns_whatever_the_order_in_the_file(own_bert: Path, tmp_path: Path) -> None:
+    edit_config(own_bert, id2label={"2": "c", "0": "a", "3": "d", "1": "b"}, label2id=None)
+    assert exported(own_bert, tmp_path / "model").contract.label_names == ("a", "b", "c", "d")
+
+
+def test_progress_is_told_line_by_line(bert: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    export_onnx(ExportConfig(str(bert), tmp_path / "model"), notify=lines.append)
+    assert "36 texts" in "\n".join(lines)
+    assert all("\n" not in line for line in lines)
+
+
+# --- optimization and precision ----------------------------------------------------------------------------
+
+
+def test_each_level_is_applied_and_recorded(bert: Path, tmp_path: Path) -> None:
+    done = {level: exported(bert, tmp_path / level, optimize=level) for level in ("none", "O1", "O2", "O3")}
+    assert {level: directory.contract.optimize for level, directory in done.items()} == {key: key for key in done}
+    nodes = {level: len(onnx.load(directory.model_file).graph.node) for level, directory in done.items()}
+    assert nodes["none"] > nodes["O1"] > nodes["O2"]
+    assert "Attention" in operators(done["O2"])
+    assert "Attention" not in operators(done["O1"])
+    assert "FastGelu" in operators(done["O3"])  # the approximation
+    assert "FastGelu" not in operators(done["O2"])
+    tolerances = {level: directory.contract.parity.tolerance for level, directory in done.items()}
+    assert tolerances["none"] == tolerances["O2"] == 1e-4
+    assert tolerances["O3"] > tolerances["O2"]
+
+
+def test_architecture_without_known_fusions_falls_back_and_says_so(
+    checkpoint_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    lines: list[str] = []
+    config = ExportConfig(str(checkpoint_of("mobilebert")), tmp_path / "model", optimize="O3")
+    contract = export_onnx(config, notify=lines.append).contract
+    assert contract.optimize == "O1"
+    assert contract.parity.tolerance == 1e-4
+    assert any("O3" in line and "mobilebert" in line and "O1" in line for line in lines)
+
+
+@pytest.mark.parametrize("optimize", ["none", "O2"])
+def test_fp16_halves_the_weights_and_keeps_float32_logits(bert: Path, tmp_path: Path, optimize: Any) -> None:
+    full = exported(bert, tmp_path / "full", optimize=optimize)
+    half = exported(bert, tmp_path / "half", optimize=optimize, precision="fp16")
+    assert half.contract.precision == "fp16"
+    graph = onnx.load(half.model_file).graph
+    assert graph.output[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+    assert half.model_file.stat().st_size < 0.7 * full.model_file.stat().st_size
+    assert full.contract.parity.tolerance < half.contract.parity.max_logit_difference < half.contract.parity.tolerance
+
+
+@pytest.mark.parametrize("optimize", ["none", "O2"])
+def test_int8_quantizes_the_matrix_products(bert: Path, tmp_path: Path, optimize: Any) -> None:
+    directory = exported(bert, tmp_path / "model", optimize=optimize, precision="int8")
+    assert directory.contract.precision == "int8"
+    found = operators(directory)
+    assert "MatMulInteger" in found
+    assert "MatMul" not in found if optimize == "O2" else True
+    types = {tensor.data_type for tensor in onnx.load(directory.model_file).graph.initializer}
+    assert onnx.TensorProto.INT8 in types
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_large_weights_lie_beside_the_graph_and_are_hashed(
+    bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: Any
+) -> None:
+    monkeypatch.setattr(onnx_graph, "EXTERNAL_DATA_BYTES", 1_000)
+    monkeypatch.setenv("FORCE_ONNX_EXTERNAL_DATA", "1")
+    directory = exported(bert, tmp_path / "model", precision=precision)
+    assert {file.name for file in directory.path.iterdir()} == FILES | {"model.onnx_data"}
+    assert "model.onnx_data" in directory.contract.files
+    assert (directory.path / "model.onnx_data").stat().st_size > 10_000
+
+
+# --- lengths -----------------------------------------------------------------------------------------------
+
+
+def test_tokenizer_without_a_maximum_takes_the_models(checkpoint_of: Callable[[str], Path], tmp_path: Path) -> None:
+    checkpoint = checkpoint_of("deberta-v2")
+    assert AutoTokenizer.from_pretrained(checkpoint).model_max_length > 1e29
+    contract = exported(checkpoint, tmp_path / "model", optimize="none").contract
+    assert (contract.max_length, contract.max_positions) == (POSITIONS, POSITIONS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_position_limit_is_the_last_length_that_pytorch_takes(kind: str, checkpoint_of: Callable[[str], Path]) -> None:
+    model = AutoModelForSequenceClassification.from_pretrained(checkpoint_of(kind)).eval()
+    limit = position_limit(model)
+    assert limit == POSITIONS
+    ids = torch.full((1, limit), 7)
+    assert model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.isfinite().all()
+    if kind != "deberta-v2":  # relative positions go on; the limit is what it was trained for
+        ids = torch.full((1, limit + 1), 7)
+        with pytest.raises((IndexError, RuntimeError)):
+            model(input_ids=ids, attention_mask=torch.ones_like(ids))
+
+
+def test_default_length_is_at_most_512_and_the_limit_may_be_more(tmp_path: Path) -> None:
+    make_checkpoint("deberta-v2", tmp_path / "long", max_position_embeddings=2_048)
+    checkpoint = open_checkpoint(str(tmp_path / "long"))
+    assert (checkpoint.max_length, checkpoint.max_positions) == (512, 2_048)
+    assert open_checkpoint(str(tmp_path / "long"), max_length=2_048).max_length == 2_048
+
+
+def test_length_beyond_the_positions_is_refused(bert: Path, tmp_path: Path) -> None:
+    message = refused(UsageError, bert, tmp_path, max_length=POSITIONS + 1)
+    assert "--max-length 129" in message
+    assert "128" in message
+
+
+def test_length_without_room_for_text_is_refused(bert: Path, tmp_path: Path) -> None:
+    assert "2 special tokens" in refused(UsageError, bert, tmp_path, max_length=2)
+
+
+# --- refusals ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "fragments"),
+    [
+        ({"problem_type": "multi_label_classification"}, ["multi-label", "problem_type"]),
+        ({"problem_type": "regression"}, ["regression"]),
+        ({"id2label": {"0": "score"}}, ["single-logit", "1 output"]),
+        ({"id2label": {"0": "a", "1": "b", "3": "d"}, "label2id": None}, ["none for class 2", "from 0"]),
+        ({"id2label": {"0": "a", "1": "b", "2": "c", "x": "d"}}, ["not a table"]),
+        ({"id2label": {"0": "a", "1": "b", "2": "a", "3": "d"}}, ["'a'", "more than one class"]),
+        ({"id2label": {"0": "a", "1": "b"}, "label2id": None}, ["do not load"]),
+        ({"model_type": None}, ["model_type None"]),
+        ({"model_type": "no-such-model"}, ["'no-such-model'"]),
+        (
+            {"model_type": "own", "auto_map": {"AutoConfig": "own.OwnConfig"}},
+            ["its own Python code", "--trust-remote-code"],
+        ),
+    ],
+)
+def test_config_that_is_no_single_label_classifier_is_refused(
+    fields: dict[str, Any], fragments: list[str], own_bert: Path, tmp_path: Path
+) -> None:
+    message = refused(ExportError, edit_config(own_bert, **fields), tmp_path)
+    assert all(fragment in message for fragment in fragments), message
+    assert str(own_bert) in message
+
+
+def test_missing_head_is_refused_by_name(tmp_path: Path) -> None:
+    message = refused(ExportError, make_headless_checkpoint(tmp_path / "headless"), tmp_path)
+    assert "classifier.weight" in message
+    assert "random" in message
+
+
+def test_single_logit_head_is_refused(tmp_path: Path) -> None:
+    checkpoint = make_checkpoint("bert", tmp_path / "regression", num_labels=1)
+    assert "single-logit" in refused(ExportError, checkpoint, tmp_path)
+
+
+def test_slow_tokenizer_is_refused(tmp_path: Path) -> None:
+    message = refused(ExportError, make_slow_only_checkpoint(tmp_path / "slow"), tmp_path)
+    assert "CanineTokenizer" in message
+    assert "no fast form" in message
+
+
+def test_checkpoint_without_tokenizer_is_refused(own_bert: Path, tmp_path: Path) -> None:
+    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
+        (own_bert / name).unlink(missing_ok=True)
+    assert "no tokenizer" in refused(ExportError, own_bert, tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "garbage"])
+def test_damaged_weights_are_refused(damage: str, own_bert: Path, tmp_path: Path) -> None:
+    weights = own_bert / "model.safetensors"
+    content = weights.read_bytes()
+    weights.unlink()
+    if damage != "missing":
+        weights.write_bytes(content[: len(content) // 2] if damage == "cut" else b"garbage")
+    assert "weights" in refused(ExportError, own_bert, tmp_path)
+
+
+def test_weights_that_are_not_finite_are_refused(own_bert: Path, tmp_path: Path) -> None:
+    model = AutoModelForSequenceClassification.from_pretrained(own_bert)
+    with torch.no_grad():
+        model.classifier.bias[0] = torch.nan
+    model.save_pretrained(own_bert)
+    assert "not finite" in refused(ExportError, own_bert, tmp_path)
+
+
+def test_config_that_is_not_json_is_refused(own_bert: Path, tmp_path: Path) -> None:
+    (own_bert / "config.json").write_text("{")
+    assert "config.json" in refused(ExportError, own_bert, tmp_path)
+
+
+def test_foreign_tokenizer_is_refused(own_bert: Path, tmp_path: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(own_bert)
+    tokenizer.add_tokens([f"extra{index}" for index in range(9)])
+    tokenizer.save_pretrained(own_bert)
+    message = refused(ExportError, own_bert, tmp_path)
+    assert "extra8" in message
+    assert "embeddings" in message
+
+
+def test_architecture_unknown_to_optimum_is_refused(tmp_path: Path) -> None:
+    from transformers import FNetConfig, FNetForSequenceClassification
+
+    make_checkpoint("bert", tmp_path / "fnet")
+    config = FNetConfig(vocab_size=1_200, hidden_size=32, num_hidden_layers=1, intermediate_size=64, num_labels=3)
+    FNetForSequenceClassification(config).save_pretrained(tmp_path / "fnet")
+    message = refused(ExportError, tmp_path / "fnet", tmp_path)
+    assert "'fnet'" in message
+    assert "optimum cannot export" in message
+
+
+def test_answers_that_depend_on_padding_are_refused(checkpoint_of: Callable[[str], Path], tmp_path: Path) -> None:
+    # ConvBERT's convolutions look into the padding; int8's wide tolerance must not hide it
+    message = refused(ExportError, checkpoint_of("convbert"), tmp_path, precision="int8")
+    assert "depend on padding" in message
+
+
+def test_decoder_without_padding_token_pads_with_its_end_token(
+    checkpoint_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    assert AutoTokenizer.from_pretrained(checkpoint_of("gpt2")).pad_token_id is None
+    contract = exported(checkpoint_of("gpt2"), tmp_path / "model").contract
+    assert contract.pad_token_id == 0
+    assert contract.parity.max_logit_difference <= 1e-4
+
+
+def test_checkpoint_without_any_token_to_pad_with_is_refused(
+    checkpoint_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    checkpoint = Path(shutil.copytree(checkpoint_of("gpt2"), tmp_path / "gpt2"))
+    settings = json.loads((checkpoint / "tokenizer_config.json").read_text())
+    settings |= {"eos_token": None, "bos_token": None, "unk_token": None, "pad_token": None}
+    (checkpoint / "tokenizer_config.json").write_text(json.dumps(settings))
+    (checkpoint / "special_tokens_map.json").unlink()
+    assert "pad_token_id" in refused(ExportError, checkpoint, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["./no/such/folder", "/no/such/folder", "a/b/c"])
+def test_path_that_does_not_exist_is_refused(name: str, tmp_path: Path) -> None:
+    assert "does not exist" in refused(ExportError, name, tmp_path)
+
+
+def test_folder_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    assert "no config.json" in refused(ExportError, folder, tmp_path)
+    (folder / "adapter_config.json").write_text("{}")
+    assert "merge" in refused(ExportError, folder, tmp_path)
+    assert "is a file" in refused(ExportError, folder / "adapter_config.json", tmp_path)
+
+
+def test_hub_that_cannot_be_reached_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("transformers.utils.hub._is_offline_mode", True)
+    message = refused(ExportError, "nobody/nothing", tmp_path, revision="v1")
+    assert "'nobody/nothing'" in message
+    assert "v1" in message
+    assert "network" in message
+
+
+def test_revision_of_a_folder_is_refused(bert: Path, tmp_path: Path) -> None:
+    assert "--revision main" in refused(UsageError, bert, tmp_path, revision="main")
+
+
+@pytest.mark.parametrize("options", [{"optimize": "O4"}, {"precision": "bf16"}, {"max_length": 0}])
+def test_impossible_option_is_refused(options: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=str(next(iter(options.values())))):
+        ExportConfig("model", tmp_path / "out", **options)
+
+
+# --- parity ------------------------------------------------------------------------------------------------
+
+
+def damage_bias(by: float) -> Callable[..., Any]:
+    """A write_graph that gets the head's bias wrong."""
+
+    def write(checkpoint: Any, directory: Path, *arguments: Any) -> Any:
+        applied = onnx_graph.write_graph(checkpoint, directory, *arguments)
+        model = onnx.load(directory / "model.onnx")
+        bias = next(tensor for tensor in model.graph.initializer if tensor.name.endswith("classifier.bias"))
+        values = onnx.numpy_helper.to_array(bias).copy()
+        values[1] += by
+        bias.CopyFrom(onnx.numpy_helper.from_array(values, bias.name))
+        onnx.save(model, directory / "model.onnx")
+        return applied
+
+    return write
+
+
+def test_graph_that_is_wrong_by_little_is_refused(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "write_graph", damage_bias(0.001))
+    message = refused(ParityError, bert, tmp_path)
+    assert "by 0.001" in message
+    assert "0.0001 is accepted" in message
+    assert "nats" in message
+    assert "--optimize none" in message
+
+
+def test_graph_that_gives_nan_is_refused(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "write_graph", damage_bias(float("nan")))
+    assert "not finite" in refused(ParityError, bert, tmp_path)
+
+
+def test_graph_that_does_not_load_is_refused(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(checkpoint: Any, directory: Path, *arguments: Any) -> Any:
+        applied = onnx_graph.write_graph(checkpoint, directory, *arguments)
+        (directory / "model.onnx").write_bytes(b"not a graph")
+        return applied
+
+    monkeypatch.setattr(export, "write_graph", write)
+    assert "Nothing was written" in refused(ParityError, bert, tmp_path)
+
+
+def test_tokenizer_file_that_differs_is_refused(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(tokenizer: Any, file: Path) -> None:
+        backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+        backend.post_processor = None  # no [CLS], no [SEP]
+        backend.save(str(file))
+
+    monkeypatch.setattr(export, "_write_tokenizer", write)
+    assert "tokenizer.json" in refused(ExportError, bert, tmp_path)
+
+
+def test_failing_exporter_is_told_with_its_cause(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("operator not supported")
+
+    monkeypatch.setattr("optimum.exporters.onnx.main_export", fail)
+    message = refused(ExportError, bert, tmp_path)
+    assert "operator not supported" in message
+    assert "--optimize none" in message
+
+
+def test_built_in_texts_are_varied() -> None:
+    words = [len(text.split()) for text in BUILT_IN_TEXTS]
+    assert min(words) == 1
+    assert 350 < max(words) < 500
+    assert len(set(BUILT_IN_TEXTS)) == 36
+
+
+# --- calibration -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["txt", "jsonl", "csv", "parquet"])
+def test_own_texts_are_read(kind: str, tmp_path: Path) -> None:
+    frame = pl.DataFrame({"id": [1, 2, 3], "text": ["first, text", None, "third"]})
+    file = tmp_path / f"texts.{kind}"
+    if kind == "txt":
+        file.write_text("first, text\n\nthird\n")
+    else:
+        {"jsonl": frame.write_ndjson, "csv": frame.write_csv, "parquet": frame.write_parquet}[kind](file)
+    assert parity.read_texts(file) == ("first, text", "third")
+
+
+def test_own_texts_are_used_and_named(bert: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mine.txt"
+    file.write_text("\n".join(f"text number {index}" for index in range(100)))
+    found = exported(bert, tmp_path / "model", calibration=file).contract.parity
+    assert (found.texts, found.calibration) == (64, "mine.txt")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fragment"),
+    [
+        ("a.txt", b"\n \n", "holds no text"),
+        ("a.txt", b"\xff\xfe\x00", "cannot read"),
+        ("a.csv", b"id,body\n1,x\n", "no column 'text', only id, body"),
+        ("a.parquet", b"garbage", "cannot read"),
+        ("a.docx", b"", "must be .txt"),
+        ("absent.txt", None, "cannot read"),
+    ],
+)
+def test_unusable_calibration_file_is_refused(
+    name: str, content: bytes | None, fragment: str, bert: Path, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    assert fragment in refused(DataError, bert, tmp_path, calibration=tmp_path / name)
+
+
+# --- the output --------------------------------------------------------------------------------------------
+
+
+def test_model_directory_is_replaced_only_when_asked(bert: Path, tmp_path: Path) -> None:
+    output = tmp_path / "model"
+    output.mkdir()  # an empty directory is as good as none
+    exported(bert, output, optimize="none")
+    with pytest.raises(OutputError, match="--overwrite"):
+        exported(bert, output)
+    assert open_model_directory(output).contract.optimize == "none"
+    assert exported(bert, output, overwrite=True).contract.optimize == "O2"
+    assert [file.name for file in tmp_path.iterdir()] == ["model"]
+
+
+def test_folder_of_a_stranger_is_never_deleted(bert: Path, tmp_path: Path) -> None:
+    output = tmp_path / "model"
+    output.mkdir()
+    (output / "thesis.txt").write_text("years of work")
+    with pytest.raises(OutputError, match="not a model directory"):
+        exported(bert, output, overwrite=True)
+    (output / "scorer.json").write_text("{}")
+    with pytest.raises(OutputError, match=r"thesis\.txt"):
+        exported(bert, output, overwrite=True)
+    assert (output / "thesis.txt").read_text() == "years of work"
+
+
+def test_output_that_is_a_file_is_refused(bert: Path, tmp_path: Path) -> None:
+    (tmp_path / "model").write_text("")
+    with pytest.raises(OutputError, match="is a file"):
+        exported(bert, tmp_path / "model")
+
+
+def test_output_that_cannot_be_written_is_refused(bert: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot write"):
+        exported(bert, tmp_path / "file" / "model")
+
+
+@pytest.mark.parametrize("stage", ["open_checkpoint", "write_graph", "prove_parity", "_contract"])
+def test_interrupt_leaves_nothing(stage: str, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(export, stage, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        exported(bert, tmp_path / "deep" / "folder" / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_failure_keeps_the_directory_that_was_to_be_replaced(
+    bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = exported(bert, tmp_path / "model")
+    monkeypatch.setattr(export, "write_graph", damage_bias(1.0))
+    with pytest.raises(ParityError):
+        exported(bert, tmp_path / "model", overwrite=True)
+    assert open_model_directory(tmp_path / "model") == before
+    assert [file.name for file in tmp_path.iterdir()] == ["model"]
+
+
+# --- packages ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("module", "package"), [("torch", "torch"), ("onnx", "onnx"), ("optimum.exporters.onnx", "optimum-onnx")]
+)
+def test_missing_package_is_named(
+    module: str, package: str, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == module else found(name, *rest))
+    message = refused(MissingExtraError, bert, tmp_path)
+    assert f"'{package}'" in message
+    assert "pip install 'scorer[export]'" in message
+
+
+def test_missing_onnxruntime_is_told(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scorer.classifier.installed_onnxruntime", dict)
+    assert "scorer[cpu]" in refused(ProviderError, bert, tmp_path)
+
+
+def test_hub_checkpoint_is_exported_in_silence_and_its_commit_recorded(bert: Path, tmp_path: Path) -> None:
+    """A hub checkpoint from the local cache, in a fresh process, where every import and warning happens anew."""
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    cache = tmp_path / "home" / "hub" / "models--owner--name"
+    shutil.copytree(bert, cache / "snapshots" / commit)
+    (cache / "refs").mkdir()
+    (cache / "refs" / "main").write_text(commit)
+    script = (
+        "import sys; from pathlib import Path; from scorer.export import ExportConfig, export_onnx\n"
+        "heavy = {'torch', 'transformers', 'optimum', 'onnx', 'onnxruntime'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+        f"done = export_onnx(ExportConfig('owner/name', Path({str(tmp_path / 'model')!r}), precision='int8'))\n"
+        "print(done.contract.source, done.contract.revision)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {"HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1"},
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.split() == ["owner/name", commit]
+
+
+# --- a real checkpoint -------------------------------------------------------------------------------------
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not REAL.is_dir(), reason="needs the checkpoint in ../shared/models, which is not here")
+@pytest.mark.parametrize(
+    ("precision", "optimize", "within"),
+    [("fp32", "O2", 2e-5), ("fp32", "O3", 1e-2), ("fp16", "O2", 1e-2), ("int8", "O2", 1.0)],
+)
+def test_real_checkpoint(precision: Any, optimize: Any, within: float, tmp_path: Path) -> None:
+    contract = exported(REAL, tmp_path / "model", precision=precision, optimize=optimize).contract
+    assert contract.label_names == ("World", "Sports", "Business", "Sci/Tech")
+    assert (contract.max_length, contract.max_positions) == (512, 512)
+    assert contract.parity.max_logit_difference < within
+    assert contract.parity.max_loss_difference < within

@@ -199,4 +199,4 @@ def start_session(onnxruntime: Any, model_file: Path, provider: str, threads: in
     try:
         return onnxruntime.InferenceSession(str(model_file), sess_options=options, providers=[PROVIDER_NAMES[provider]])
     except Exception as error:
-        raise ModelError(f"cannot load '{model_file}': {error}. Export the model again.") from error
+        raise ModelError(f"cannot load '{model_file}': {str(error).rstrip('. ')}. Export the model again.") from error

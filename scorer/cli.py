@@ -358,5 +358,5 @@ def _print_report(report: RunReport) -> None:
     rows = head(report.output, SUMMARY_ROWS)
     console = _console()
     console.print()
-    console.print(ranking_table(rows, f"The {len(rows)} highest losses"))
+    console.print(ranking_table(rows, f"The {len(rows)} highest losses", console.width))
     console.print()

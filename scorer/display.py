@@ -83,13 +83,15 @@ def _print_text(console: Console, text: str, *, full: bool) -> None:
         console.print(Text(indent + line.plain), soft_wrap=True)
 
 
-def ranking_table(rows: Iterable[Mapping[str, Any]], title: str) -> Table:
-    """Ranked rows as a table, one line each, for a summary."""
+def ranking_table(rows: Iterable[Mapping[str, Any]], title: str, width: int) -> Table:
+    """Ranked rows as a table of so many cells, one line each, for a summary."""
+    label_width = 20 if width >= 110 else 12
     table = Table(title=title, title_justify="left", expand=True, pad_edge=False)
     table.add_column("rank", justify="right", no_wrap=True)
     table.add_column("loss", justify="right", no_wrap=True)
-    table.add_column("given", overflow="ellipsis", no_wrap=True, max_width=20)
-    table.add_column("predicted", overflow="ellipsis", no_wrap=True, max_width=26)
+    table.add_column("given", overflow="ellipsis", no_wrap=True, max_width=label_width)
+    table.add_column("predicted", overflow="ellipsis", no_wrap=True, max_width=label_width)
+    table.add_column("", justify="right", no_wrap=True)
     table.add_column("text", overflow="ellipsis", no_wrap=True, ratio=1)
     for row in rows:
         if "text" in row:
@@ -100,7 +102,8 @@ def ranking_table(rows: Iterable[Mapping[str, Any]], title: str) -> Table:
             str(row["rank"]),
             f"{row['loss']:.3f}",
             Text(visible(row["label_name"])),
-            Text(f"{visible(row['predicted_label_name'])} {row['predicted_probability']:.0%}"),
+            Text(visible(row["predicted_label_name"])),
+            f"{row['predicted_probability']:.0%}",
             Text(text),
         )
     return table

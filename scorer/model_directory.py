@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -87,6 +87,26 @@ class ModelContract:
     parity: Parity
     format_version: int = FORMAT_VERSION
 
+    def __post_init__(self) -> None:
+        """Check the values once, so that every reader may trust them.
+
+        Raises:
+            ValueError: a value has the wrong type or is out of range; the message names it.
+        """
+        names = self.label_names
+        sound = {
+            "label_names": len(names) > 1 and _all_strings(names) and len(set(names)) == len(names),
+            "max_length": _is_count(self.max_length),
+            "max_positions": self.max_positions is None or _is_count(self.max_positions),
+            "pad_token_id": isinstance(self.pad_token_id, int) and self.pad_token_id >= 0,
+            "truncation_side": self.truncation_side in ("left", "right"),
+            "graph_inputs": "input_ids" in self.graph_inputs and _all_strings(self.graph_inputs),
+            "files": isinstance(self.files, dict) and _all_strings((*self.files, *self.files.values())),
+        }
+        for name, is_sound in sound.items():
+            if not is_sound:
+                raise ValueError(f"{name} is {getattr(self, name)!r}")
+
     def to_json(self) -> str:
         """The contract as an indented JSON document."""
         return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n"
@@ -102,8 +122,10 @@ class ModelContract:
         if fields.get("format_version") != FORMAT_VERSION:
             raise ValueError(f"format_version is {fields.get('format_version')!r}, this scorer reads {FORMAT_VERSION}")
         fields["parity"] = Parity(**fields["parity"])
-        fields["label_names"] = tuple(str(name) for name in fields["label_names"])
-        fields["graph_inputs"] = tuple(str(name) for name in fields["graph_inputs"])
+        for name in ("label_names", "graph_inputs"):
+            if not isinstance(fields[name], list):
+                raise ValueError(f"{name} is {fields[name]!r}, not a list")
+            fields[name] = tuple(fields[name])
         return ModelContract(**fields)
 
 
@@ -166,7 +188,7 @@ def sha256_of(path: Path) -> str:
 
 def _check_file(directory: Path, name: str, expected: str) -> None:
     if Path(name).name != name:
-        raise ModelError(f"'{directory / CONTRACT_FILE}' names a file outside its directory: '{name}'")
+        raise ModelError(f"'{directory / CONTRACT_FILE}' names a file outside its directory: '{name}'. Export the model again.")
     file = directory / name
     if not file.is_file():
         raise ModelError(f"model directory '{directory}' has no {name}. Export the model again.")
@@ -179,6 +201,14 @@ def _check_file(directory: Path, name: str, expected: str) -> None:
             f"'{file}' does not match the hash recorded at export (expected {expected[:12]}…, found "
             f"{actual[:12]}…): the file was changed or damaged. Export the model again."
         )
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and value > 0
+
+
+def _all_strings(values: Iterable[object]) -> bool:
+    return all(isinstance(value, str) for value in values)
 
 
 def _looks_like_checkpoint(path: Path) -> bool:

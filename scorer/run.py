@@ -107,8 +107,8 @@ def score(config: RunConfig, listener: Listener | None = None) -> RunReport:
     listener = listener or Silence()
     started = time.perf_counter()
     job = prepare(config, listener)
-    job.directory.begin()
     try:
+        job.directory.begin()
         return _score_and_rank(job, listener, started)
     except BaseException:
         job.directory.abandon()

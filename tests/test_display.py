@@ -76,7 +76,7 @@ def printed(width: int, *rows: dict[str, Any], full: bool = False) -> str:
 
 def table(width: int, *rows: dict[str, Any]) -> str:
     console = Console(file=io.StringIO(), width=width, markup=False, highlight=False)
-    console.print(ranking_table(rows, "The highest losses"))
+    console.print(ranking_table(rows, "The highest losses", console.width))
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -182,7 +182,7 @@ def test_a_long_text_is_cut_unless_it_is_asked_for() -> None:
 def test_styles_are_the_only_escapes_on_a_colour_terminal() -> None:
     console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system="truecolor")
     print_ranking(console, [ranked_row("".join(HOSTILE.values()))])
-    console.print(ranking_table([ranked_row(HOSTILE["colours"])], "title"))
+    console.print(ranking_table([ranked_row(HOSTILE["colours"])], "title", 80))
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     assert "␛[31mred" in shown
     plain = re.sub(r"\x1b\[(\d+(;\d+)*)?m", "", shown)

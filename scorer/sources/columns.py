@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from scorer.errors import DataError, UsageError
 from scorer.labels import check_label_type
@@ -30,7 +31,7 @@ class Columns:
         text: column of the text.
         text_pair: column of the second text of pairs, or None.
         label: column of the given label.
-        id: column of the stable row id, or None where the row number serves.
+        id: column of the stable row id, or None where the row number serves, as it does for a null id.
     """
 
     text: str
@@ -155,12 +156,14 @@ def canonical(batch: pa.RecordBatch, columns: Columns, first_row: int, where: st
     row = pa.array(np.arange(first_row, first_row + rows, dtype=np.int64))
     label = label_values(batch.column(columns.label))
 
+    row_number = row.cast(pa.large_string())
+
     def text(name: str) -> pa.Array:
         return valid_text(batch.column(name), name, first_row, where)
 
     arrays = [
         row,
-        row.cast(pa.large_string()) if columns.id is None else text(columns.id),
+        row_number if columns.id is None else pc.coalesce(text(columns.id), row_number),
         pa.repeat(pa.scalar(where, pa.large_string()), rows),
         text(columns.text),
     ]

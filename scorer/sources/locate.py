@@ -143,7 +143,9 @@ def _folder(path: Path, split: str | None) -> list[Table]:
         raise UsageError(_SPLIT_OF_FILES.format(path))
     if (path / "state.json").is_file():
         return _saved_dataset(path)
-    files = sorted(str(file) for file in path.rglob("*") if file.is_file() and _format_of(file.name))
+    found = (file for file in path.rglob("*") if file.is_file() and _format_of(file.name))
+    # what begins with a dot is hidden: caches and unfinished files
+    files = sorted(str(file) for file in found if not any(part[0] == "." for part in file.relative_to(path).parts))
     if not files:
         raise DataError(f"folder '{path}' holds no data file. Known are {', '.join(FORMATS)}.")
     return [_open_file(name) for name in files]

@@ -188,7 +188,9 @@ def sha256_of(path: Path) -> str:
 
 def _check_file(directory: Path, name: str, expected: str) -> None:
     if Path(name).name != name:
-        raise ModelError(f"'{directory / CONTRACT_FILE}' names a file outside its directory: '{name}'. Export the model again.")
+        raise ModelError(
+            f"'{directory / CONTRACT_FILE}' names a file outside its directory: '{name}'. Export the model again."
+        )
     file = directory / name
     if not file.is_file():
         raise ModelError(f"model directory '{directory}' has no {name}. Export the model again.")

@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 from scorer.batching import Encoded, batches, bucket, collate
 
 lengths_and_budget = st.lists(st.integers(1, 300), max_size=200).flatmap(
-    lambda lengths: st.tuples(
-        st.just(np.array(lengths, dtype=np.int64)), st.integers(max(lengths, default=1), 2_000)
-    )
+    lambda lengths: st.tuples(st.just(np.array(lengths, dtype=np.int64)), st.integers(max(lengths, default=1), 2_000))
 )
 
 

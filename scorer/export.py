@@ -35,7 +35,7 @@ from scorer.model_directory import (
     open_model_directory,
     sha256_of,
 )
-from scorer.onnx_graph import DATA_FILE, check_exportable, write_graph
+from scorer.onnx_graph import DATA_FILE, Applied, check_exportable, write_graph
 from scorer.parity import BUILT_IN, prove_parity, read_texts
 
 # module to import -> distribution that brings it
@@ -144,7 +144,7 @@ def _build(config: ExportConfig, directory: Path, notify: Callable[[str], None])
         directory,
         texts,
         precision=config.precision,
-        optimize=applied,
+        optimize=applied.optimize,
         calibration=BUILT_IN if config.calibration is None else config.calibration.name,
     )
     notify(
@@ -156,7 +156,7 @@ def _build(config: ExportConfig, directory: Path, notify: Callable[[str], None])
 
 
 def _contract(
-    checkpoint: Checkpoint, directory: Path, precision: Precision, optimize: Optimization, parity: Parity
+    checkpoint: Checkpoint, directory: Path, precision: Precision, applied: Applied, parity: Parity
 ) -> ModelContract:
     """What the directory now holds, and what was proved of it."""
     return ModelContract(
@@ -170,7 +170,8 @@ def _contract(
         source=checkpoint.source,
         revision=checkpoint.revision,
         precision=precision,
-        optimize=optimize,
+        optimize=applied.optimize,
+        first_token=applied.first_token,
         files={file.name: sha256_of(file) for file in sorted(directory.iterdir())},
         versions=_versions(),
         parity=parity,

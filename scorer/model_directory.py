@@ -65,6 +65,7 @@ class ModelContract:
         revision: the hub commit exported, or None for a local checkpoint.
         precision: number format of the weights.
         optimize: graph optimization level applied at export.
+        first_token: whether the last layer is computed for the first token alone.
         files: SHA-256 of every file that holds weights or tokenizer, by name.
         versions: versions of the packages that took part in the export.
         parity: what the export proved.
@@ -82,6 +83,7 @@ class ModelContract:
     revision: str | None
     precision: Precision
     optimize: Optimization
+    first_token: bool
     files: Mapping[str, str]
     versions: Mapping[str, str]
     parity: Parity

@@ -5,6 +5,7 @@ Imports `optimum` and `onnx`, and only when a graph is written.
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,12 +13,27 @@ from typing import Any
 
 from scorer.checkpoint import Checkpoint
 from scorer.errors import ExportError
+from scorer.first_token import PREFIX as FIRST_TOKEN_PREFIX
+from scorer.first_token import keep_first_token
 from scorer.model_directory import CONFIG_FILE, MODEL_FILE, Optimization, Precision
 
 TASK = "text-classification"
 DATA_FILE = "model.onnx_data"
 # Protocol buffers end at 2 GiB; graphs near that keep their weights in a file beside them.
 EXTERNAL_DATA_BYTES = 2_000_000_000
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Applied:
+    """What was really done to a graph.
+
+    Attributes:
+        optimize: the level applied: where no transformer fusions are known for the architecture, O1 or "none".
+        first_token: whether the last layer is computed for the first token alone.
+    """
+
+    optimize: Optimization
+    first_token: bool
 
 
 def check_exportable(model_type: str, location: str) -> None:
@@ -48,7 +64,7 @@ def write_graph(
     optimize: Optimization,
     precision: Precision,
     notify: Callable[[str], None],
-) -> Optimization:
+) -> Applied:
     """Write model.onnx (and model.onnx_data, where it is large) and config.json into a directory.
 
     Args:
@@ -56,18 +72,19 @@ def write_graph(
         directory: an existing directory.
         optimize: the level wanted.
         precision: number format of the weights; logits are float32 always.
-        notify: is told where the level wanted cannot be had.
+        notify: is told where something wanted cannot be had.
 
     Returns:
-        The level applied: where no transformer fusions are known for the architecture, O1 or "none".
+        What was applied.
 
     Raises:
         ExportError: the export or the conversion failed.
     """
     workshop = directory / "export"
     try:
-        applied = _export(checkpoint, workshop, optimize, notify)
+        level = _export(checkpoint, workshop, optimize, notify)
         graph = workshop / MODEL_FILE
+        first_token = level in {"O2", "O3"} and _keep_first_token(graph, notify)
         if precision == "fp16":
             _to_fp16(graph)
         elif precision == "int8":
@@ -84,7 +101,7 @@ def write_graph(
         if (workshop / name).exists():
             (workshop / name).rename(directory / name)
     shutil.rmtree(workshop)  # tokenizer files and library settings that no run reads
-    return applied
+    return Applied(level, first_token)
 
 
 def _export(
@@ -135,6 +152,19 @@ def _optimize_generally(graph: Path) -> None:
     _save(optimized.model, graph)
 
 
+def _keep_first_token(graph: Path, notify: Callable[[str], None]) -> bool:
+    """Compute the last layer for the first token alone, where the graph allows it; returns whether it does."""
+    import onnx
+
+    model = onnx.load(graph)
+    reason = keep_first_token(model)
+    if reason is None:
+        _save(model, graph)
+    else:
+        notify(f"the last layer is computed for all tokens: {reason}")
+    return reason is None
+
+
 def _to_fp16(graph: Path) -> None:
     """Weights and arithmetic to float16; what goes in and comes out stays as it was."""
     import onnx
@@ -152,11 +182,14 @@ def _to_int8(graph: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     quantized = graph.with_name("quantized.onnx")
+    # Products of one query per text are too small to gain anything, and have a weight per attention head.
+    names = [node.name for node in onnx.load(graph, load_external_data=False).graph.node]
     quantize_dynamic(
         graph,
         quantized,
         per_channel=True,
         weight_type=QuantType.QInt8,
+        nodes_to_exclude=[name for name in names if name.startswith(FIRST_TOKEN_PREFIX)],
         # The fused operators hide their output types from onnx's shape inference; all of them are float.
         extra_options={"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
         use_external_data_format=_is_large(graph),

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+onnx = pytest.importorskip("onnx", reason="needs the extra `export`")
 pytest.importorskip("torch", reason="needs the extra `export`")
 
 from checkpoints import KINDS, TRAINING_TEXT, make_checkpoint
@@ -20,6 +21,9 @@ LABELS = ("politics", "sports", "science")
 LOSS_TOLERANCE = 1e-4
 # Architectures without segments (DeBERTa-v2 by its default configuration); to the others a pair's second text is 1.
 WITHOUT_TOKEN_TYPES = {"distilbert", "roberta", "xlm-roberta", "mpnet", "deberta-v2"}
+
+# Architectures whose attention optimum fuses and whose head reads the first token.
+FIRST_TOKEN = {"bert", "distilbert", "roberta", "xlm-roberta", "electra", "albert"}
 
 
 def rows() -> pl.DataFrame:
@@ -77,3 +81,11 @@ def test_token_types_are_fed_only_where_the_graph_has_them(exported: tuple[str, 
     kind, _, model = exported
     inputs = open_model_directory(model).contract.graph_inputs
     assert ("token_type_ids" in inputs) == (kind not in WITHOUT_TOKEN_TYPES)
+
+
+def test_the_last_layer_is_cut_to_the_first_token_where_attention_is_fused(exported: tuple[str, Path, Path]) -> None:
+    kind, _, model = exported
+    contract = open_model_directory(model).contract
+    assert contract.first_token == (kind in FIRST_TOKEN)
+    operators = {node.op_type for node in onnx.load(model / "model.onnx").graph.node}
+    assert ("FusedMatMul" in operators) == (kind in FIRST_TOKEN)

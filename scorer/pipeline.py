@@ -125,7 +125,8 @@ class Stages:
 
 def score_shards(stages: Stages, shards: Iterable[Shard]) -> Generator[ScoredWindow]:
     """Score shards window by window, in input order, with every stage in a thread of its own."""
-    return prefetch(_infer(stages, prefetch(_prepare(stages, shards))))
+    stopped = threading.Event()
+    return prefetch(_infer(stages, prefetch(_prepare(stages, shards)), stopped), stopped=stopped)
 
 
 def _prepare(stages: Stages, shards: Iterable[Shard]) -> Generator[Window]:
@@ -188,8 +189,8 @@ def reject_reasons(batch: pa.RecordBatch, labels: LabelArray) -> pa.Array:
     return pc.case_when(conditions, "text_missing", "text_blank", "label_missing", "label_unknown")
 
 
-def _infer(stages: Stages, windows: Generator[Window]) -> Generator[ScoredWindow]:
-    """Inference and scores; the stage that everything else hides behind."""
+def _infer(stages: Stages, windows: Generator[Window], stopped: threading.Event) -> Generator[ScoredWindow]:
+    """Inference and scores; the stage that everything else hides behind. Ends within a batch of being stopped."""
     classes = len(stages.classifier.labels)
     with contextlib.closing(windows):
         for window in windows:
@@ -197,6 +198,8 @@ def _infer(stages: Stages, windows: Generator[Window]) -> Generator[ScoredWindow
                 logits = np.empty((window.labels.size, classes), dtype=np.float32)  # [W, C]
                 advance = _even_progress(window, stages.progress)
                 for batch in window.batches:
+                    if stopped.is_set():
+                        return
                     logits[batch.rows] = stages.classifier(batch)
                     advance(int(window.lengths[batch.rows].sum()))
             with stages.clock.stage("score"):
@@ -226,14 +229,16 @@ class _End:
     error: BaseException | None
 
 
-def prefetch(items: Generator[T], depth: int = PREFETCH_WINDOWS) -> Generator[T]:
+def prefetch(
+    items: Generator[T], depth: int = PREFETCH_WINDOWS, *, stopped: threading.Event | None = None
+) -> Generator[T]:
     """Run an iterator in a thread, at most `depth` items ahead.
 
     An exception of the iterator is raised here, at the place where its item would have come. Closing the
-    returned iterator ends the thread.
+    returned iterator sets `stopped`, which a slow iterator may look at, and waits for the thread to end.
     """
     ready: queue.Queue[T | _End] = queue.Queue(depth)
-    stopped = threading.Event()
+    stopped = stopped or threading.Event()
 
     def put(item: T | _End) -> None:
         while not stopped.is_set():

@@ -211,6 +211,7 @@ def _score_and_rank(job: Job, listener: Listener, started: float) -> RunReport:
     counts = tally.counts()
     if counts.scored == 0:
         _raise_all_rejected(job, counts)
+    listener.info(f"Ranking {counts.scored:,} rows.")
     with clock.stage("rank"):
         gather_rejects(job.directory.path)
         rank(job.directory.path)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from click.testing import CliRunner
 
 from scorer import errors
 from scorer.cli import cli
+from scorer.demo import demo_corpus
 from scorer.schema import REJECT_REASONS, scores_schema
 
 REPOSITORY = Path(__file__).parents[1]
@@ -138,6 +142,21 @@ def test_demo_finds_the_planted_errors_and_says_what_to_do_next(scorer: Scorer, 
     assert found >= 0.8 * planted
     assert f"Next: scorer show {tmp_path / 'demo'}" in done.stdout
     assert scorer("demo", "-o", tmp_path / "demo").returncode == 0  # again, over its own results
+
+
+def test_an_interrupt_ends_the_run_at_once_and_leaves_no_half_written_file(model: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "scorer", "run", str(model), *[str(demo_corpus())] * 20, "-o", "out"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    while not (tmp_path / "out" / "scores").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "Interrupted." in stderr
+    assert "Traceback" not in stderr
+    assert not [path for path in tmp_path.rglob("*") if ".tmp" in path.name or path.name == "run.json"]
 
 
 def test_progress_is_plain_lines_where_there_is_no_terminal(

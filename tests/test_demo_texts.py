@@ -17,7 +17,7 @@ from scorer.model_directory import open_model_directory
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 sys.path.append(str(SCRIPTS))
 
-import demo_texts  # noqa: E402 — it lives beside the script that uses it, not in the package
+import demo_texts
 
 MAX_ASSETS_BYTES = 5_000_000
 

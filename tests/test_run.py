@@ -14,7 +14,6 @@ import pytest
 
 from scorer import RunConfig, score
 from scorer.schema import read_metadata, scores_schema
-from scorer.shards import RunDirectory
 
 LOSS_TOLERANCE = 1e-5
 
@@ -193,21 +192,24 @@ def test_misordered_labels_are_warned_of(
     assert f"{label_names[1]!r} -> {label_names[0]!r}" in warning
 
 
-def test_a_failure_leaves_nothing_behind(config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scorer.run.rank", lambda path: (_ for _ in ()).throw(KeyboardInterrupt))
-    monkeypatch.setattr("scorer.shards.RunDirectory.abandon", spy := Spy(RunDirectory.abandon))
-    with pytest.raises(KeyboardInterrupt):
+def test_a_failure_while_ranking_keeps_the_finished_shards(config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scorer.run.rank", broken)
+    with pytest.raises(MemoryError):
         score(config)
-    assert spy.results == [True]  # finished shards stay
-    assert not (config.output / "run.json").exists()
-    assert not list(config.output.rglob("*.tmp"))
+    assert {file.name for file in config.output.rglob("*") if file.is_file()} == {
+        "part-00000.parquet",
+        "rejects.parquet",
+    }
 
 
-class Spy:
-    """Calls a method and remembers what it returned."""
+def test_a_failure_before_the_first_shard_is_done_leaves_nothing(
+    config: RunConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("scorer.pipeline.score", broken)
+    with pytest.raises(MemoryError):
+        score(dataclasses.replace(config, output=tmp_path / "new" / "deep" / "out"))
+    assert not (tmp_path / "new").exists()
 
-    def __init__(self, method: object) -> None:
-        self.method, self.results = method, []
 
-    def __get__(self, instance: object, owner: type) -> object:
-        return lambda: self.results.append(self.method(instance)) or self.results[-1]
+def broken(*_: object) -> None:
+    raise MemoryError

@@ -118,6 +118,8 @@ def summary_lines(report: RunReport) -> list[str]:
         f"{report.tokens_per_s:,.0f} real tokens/s, padding efficiency {report.padding_efficiency:.1%}, "
         f"{report.provider}, {report.threads} threads."
     ]
+    if counts.distinct < counts.scored:
+        lines.append(f"{counts.distinct:,} distinct texts were computed; repeated ones take the same answer.")
     if counts.rejected:
         reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in counts.rejected_by_reason.items())
         lines.append(f"Rejected {counts.rejected:,} rows ({reasons}); see rejects.parquet.")

@@ -21,8 +21,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scorer.batching import Batch, Encoded, batches
+from scorer.batching import Batch, Encoded, IntArray, batches
 from scorer.classifier import Classifier
+from scorer.distinct import DistinctTexts
 from scorer.labels import MISSING, UNKNOWN, LabelEncoder
 from scorer.scoring import LabelArray, Scores, score
 from scorer.sources import Shard, Source, read_shard
@@ -52,7 +53,10 @@ class Window:
         labels: int32 [W], class index of each accepted row.
         lengths: int64 [W], tokens of each accepted row.
         truncated: bool [W], rows whose text was cut.
-        batches: the accepted rows, padded, longest first.
+        numbers: int64 [W], for each accepted row the number of its text among the shard's distinct texts.
+        batches: the D texts that the shard's earlier windows do not hold, padded, longest first; their `rows` count
+            from 0 in the order of their numbers.
+        new_lengths: int64 [D], tokens of those texts.
         rejects: rejected rows in the source schema, with a column `reason`.
     """
 
@@ -62,8 +66,15 @@ class Window:
     labels: LabelArray
     lengths: np.ndarray
     truncated: np.ndarray
+    numbers: np.ndarray
     batches: tuple[Batch, ...]
+    new_lengths: np.ndarray
     rejects: pa.RecordBatch
+
+    @property
+    def tokens(self) -> int:
+        """Real tokens that inference computes."""
+        return int(self.new_lengths.sum())
 
     @property
     def padded_tokens(self) -> int:
@@ -132,6 +143,7 @@ def score_shards(stages: Stages, shards: Iterable[Shard]) -> Generator[ScoredWin
 def _prepare(stages: Stages, shards: Iterable[Shard]) -> Generator[Window]:
     """Everything before inference."""
     for shard in shards:
+        seen = _ShardTexts(stages.encoder)
         done = 0
         records = read_shard(stages.source, shard, stages.window_rows)
         while done < shard.rows:
@@ -140,10 +152,35 @@ def _prepare(stages: Stages, shards: Iterable[Shard]) -> Generator[Window]:
             if batch is None:
                 break
             done += batch.num_rows
-            yield _prepare_window(stages, shard, batch, ends_shard=done == shard.rows)
+            yield _prepare_window(stages, shard, seen, batch, ends_shard=done == shard.rows)
 
 
-def _prepare_window(stages: Stages, shard: Shard, batch: pa.RecordBatch, *, ends_shard: bool) -> Window:
+class _ShardTexts:
+    """The distinct texts of a shard as they come: each is tokenized once.
+
+    Attributes:
+        lengths: int64 [D], tokens of the distinct texts so far.
+        truncated: bool [D], which of them were cut.
+    """
+
+    def __init__(self, encoder: TextEncoderLike) -> None:
+        self._encoder = encoder
+        self._distinct = DistinctTexts()
+        self.lengths = np.empty(0, dtype=np.int64)
+        self.truncated = np.empty(0, dtype=np.bool_)
+
+    def add(self, texts: list[str], pairs: list[str] | None) -> tuple[IntArray, Encoded]:
+        """Numbers of a window's texts, int64 [W], and the token ids of those that are new."""
+        numbers, new = self._distinct.add(texts, pairs)
+        encoded = self._encoder.encode([texts[i] for i in new], None if pairs is None else [pairs[i] for i in new])
+        self.lengths = np.concatenate([self.lengths, encoded.lengths])
+        self.truncated = np.concatenate([self.truncated, encoded.truncated])
+        return numbers, encoded
+
+
+def _prepare_window(
+    stages: Stages, shard: Shard, seen: _ShardTexts, batch: pa.RecordBatch, *, ends_shard: bool
+) -> Window:
     clock = stages.clock
     with clock.stage("accept"):
         labels = stages.labels.encode(batch.column("label"))  # int32 [W]
@@ -156,10 +193,21 @@ def _prepare_window(stages: Stages, shard: Shard, batch: pa.RecordBatch, *, ends
     with clock.stage("tokenize"):
         texts = records.column("text").to_pylist()
         pairs = records.column("text_pair").to_pylist() if "text_pair" in records.schema.names else None
-        encoded = stages.encoder.encode(texts, pairs)
+        numbers, encoded = seen.add(texts, pairs)
     with clock.stage("collate"):
         padded = tuple(batches(encoded, stages.max_batch_tokens, stages.pad_token_id))
-    return Window(shard, ends_shard, records, labels, encoded.lengths, encoded.truncated, padded, rejects)
+    return Window(
+        shard=shard,
+        ends_shard=ends_shard,
+        records=records,
+        labels=labels,
+        lengths=seen.lengths[numbers],
+        truncated=seen.truncated[numbers],
+        numbers=numbers,
+        batches=padded,
+        new_lengths=encoded.lengths,
+        rejects=rejects,
+    )
 
 
 def reject_reasons(batch: pa.RecordBatch, labels: LabelArray) -> pa.Array:
@@ -191,25 +239,29 @@ def reject_reasons(batch: pa.RecordBatch, labels: LabelArray) -> pa.Array:
 
 def _infer(stages: Stages, windows: Generator[Window], stopped: threading.Event) -> Generator[ScoredWindow]:
     """Inference and scores; the stage that everything else hides behind. Ends within a batch of being stopped."""
-    classes = len(stages.classifier.labels)
+    none = np.empty((0, len(stages.classifier.labels)), dtype=np.float32)
+    known = none  # logits of the shard's distinct texts so far [D, C]
     with contextlib.closing(windows):
         for window in windows:
             with stages.clock.stage("infer"):
-                logits = np.empty((window.labels.size, classes), dtype=np.float32)  # [W, C]
+                logits = np.empty((window.new_lengths.size, none.shape[1]), dtype=np.float32)  # of the new texts
                 advance = _even_progress(window, stages.progress)
                 for batch in window.batches:
                     if stopped.is_set():
                         return
                     logits[batch.rows] = stages.classifier(batch)
-                    advance(int(window.lengths[batch.rows].sum()))
+                    advance(int(window.new_lengths[batch.rows].sum()))
             with stages.clock.stage("score"):
-                scores = score(logits, window.labels)
+                known = np.concatenate([known, logits])
+                scores = score(known[window.numbers], window.labels)
+            if window.ends_shard:
+                known = none
             yield ScoredWindow(window, scores)
 
 
 def _even_progress(window: Window, progress: Callable[[int, int], None]) -> Callable[[int], None]:
     """A function of a batch's real tokens that spreads the window's rows evenly over its tokens."""
-    all_rows, all_tokens = window.records.num_rows + window.rejects.num_rows, int(window.lengths.sum())
+    all_rows, all_tokens = window.records.num_rows + window.rejects.num_rows, window.tokens
     done_rows = done_tokens = 0
     if not window.batches:
         progress(all_rows, 0)

@@ -25,8 +25,9 @@ class Counts:
         scored: rows with a loss.
         rejected: rows that cannot be scored.
         rejected_by_reason: rejected rows of each reason.
+        distinct: texts that inference computed; a text that comes again in its shard takes the answer it got before.
         truncated: scored rows whose text was cut to the maximum length.
-        tokens: real tokens of the scored rows.
+        tokens: real tokens that inference computed.
         padded_tokens: tokens that inference computed, padding included.
     """
 
@@ -34,6 +35,7 @@ class Counts:
     scored: int
     rejected: int
     rejected_by_reason: Mapping[str, int]
+    distinct: int
     truncated: int
     tokens: int
     padded_tokens: int
@@ -86,7 +88,7 @@ class RunReport:
 
     @property
     def tokens_per_s(self) -> float:
-        """Real tokens per second of scoring."""
+        """Real tokens computed per second of scoring."""
         return self.counts.tokens / self.scoring_s if self.scoring_s else 0.0
 
     @property

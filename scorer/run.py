@@ -62,7 +62,7 @@ class _Tally:
     """What is counted while windows are written."""
 
     def __init__(self, classes: int) -> None:
-        self.read = self.scored = self.truncated = self.tokens = self.padded_tokens = 0
+        self.read = self.scored = self.distinct = self.truncated = self.tokens = self.padded_tokens = 0
         self.reasons: Counter[str] = Counter()
         self.confusion = Confusion(classes)
 
@@ -72,7 +72,8 @@ class _Tally:
         self.read += window.records.num_rows + window.rejects.num_rows
         self.scored += window.records.num_rows
         self.truncated += int(window.truncated.sum())
-        self.tokens += int(window.lengths.sum())
+        self.distinct += window.new_lengths.size
+        self.tokens += window.tokens
         self.padded_tokens += window.padded_tokens
         self.reasons.update(window.rejects.column("reason").to_pylist())
         if not self.confusion.full:
@@ -85,6 +86,7 @@ class _Tally:
             scored=self.scored,
             rejected=self.reasons.total(),
             rejected_by_reason=dict(self.reasons),
+            distinct=self.distinct,
             truncated=self.truncated,
             tokens=self.tokens,
             padded_tokens=self.padded_tokens,

@@ -106,6 +106,25 @@ def test_batches_stay_within_the_budget(tmp_path: Path) -> None:
     assert max(rows * tokens for rows, tokens in classifier.shapes) <= 128
 
 
+def test_a_text_is_computed_once_per_shard_and_its_loss_follows_each_given_label(tmp_path: Path) -> None:
+    data = pl.concat([frame(100), frame(100).with_columns(label=2 - pl.col("label"))]).sample(200, shuffle=True, seed=1)
+    data.write_parquet(tmp_path / "data.parquet")
+    classifier = SumOfIds()
+    found = losses(run(tmp_path / "data.parquet", window_rows=30, shard_rows=200, classifier=classifier))
+    assert sum(rows for rows, _ in classifier.shapes) == data["text"].n_unique() <= 100
+    classifier.shapes.clear()
+    apart = losses(run(tmp_path / "data.parquet", window_rows=1, shard_rows=1, classifier=classifier))
+    assert sum(rows for rows, _ in classifier.shapes) == 200  # nothing is carried from shard to shard
+    assert found == apart
+
+
+def test_long_texts_that_differ_at_their_end_are_not_taken_for_one(tmp_path: Path) -> None:
+    texts = ["x" * 2_000 + end for end in "aabc"]
+    pl.DataFrame({"text": texts, "label": [0, 1, 0, 0]}).write_parquet(tmp_path / "data.parquet")
+    (scored,) = run(tmp_path / "data.parquet", budget=2_001)
+    assert scored.window.numbers.tolist() == [0, 0, 1, 2]
+
+
 def test_bad_rows_are_rejected_with_the_first_reason_and_the_rest_is_scored(tmp_path: Path) -> None:
     data = pl.DataFrame(
         {

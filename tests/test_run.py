@@ -147,6 +147,17 @@ def test_the_same_file_twice_is_twice_the_rows(config: RunConfig, corpus: pl.Dat
     assert report.counts.scored == 2 * corpus.height
 
 
+def test_repeated_texts_cost_no_further_forward_pass(config: RunConfig, corpus: pl.DataFrame, tmp_path: Path) -> None:
+    pl.concat([corpus, corpus.reverse()]).write_parquet(tmp_path / "twice.parquet")
+    report = score(dataclasses.replace(config, data=(str(tmp_path / "twice.parquet"),)))
+    assert report.counts.scored == 2 * corpus.height
+    assert report.counts.distinct == corpus["text"].n_unique()
+    scores = scores_of(config.output)
+    half = corpus.height
+    assert (scores["loss"][:half] == scores["loss"][half:].reverse()).all()
+    assert (scores["n_tokens"][:half] == scores["n_tokens"][half:].reverse()).all()
+
+
 def test_limit_takes_the_first_rows(config: RunConfig, corpus: pl.DataFrame) -> None:
     assert score(dataclasses.replace(config, limit=77)).counts.read == 77
     assert scores_of(config.output)["id"].to_list() == corpus["id"].head(77).to_list()

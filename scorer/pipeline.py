@@ -26,7 +26,7 @@ from scorer.classifier import Classifier
 from scorer.distinct import DistinctTexts
 from scorer.labels import MISSING, UNKNOWN, LabelEncoder
 from scorer.scoring import LabelArray, Scores, score
-from scorer.sources import Shard, Source, read_shard
+from scorer.sources import Shard, Source, read_shards
 
 # Windows that wait between two stages; one is enough to keep the next stage busy.
 PREFETCH_WINDOWS = 1
@@ -142,17 +142,18 @@ def score_shards(stages: Stages, shards: Iterable[Shard]) -> Generator[ScoredWin
 
 def _prepare(stages: Stages, shards: Iterable[Shard]) -> Generator[Window]:
     """Everything before inference."""
-    for shard in shards:
-        seen = _ShardTexts(stages.encoder)
-        done = 0
-        records = read_shard(stages.source, shard, stages.window_rows)
-        while done < shard.rows:
-            with stages.clock.stage("read"):
-                batch = next(records, None)
-            if batch is None:
-                break
-            done += batch.num_rows
-            yield _prepare_window(stages, shard, seen, batch, ends_shard=done == shard.rows)
+    records = read_shards(stages.source, shards, stages.window_rows)
+    seen, done = _ShardTexts(stages.encoder), 0
+    while True:
+        with stages.clock.stage("read"):
+            found = next(records, None)
+        if found is None:
+            return
+        shard, batch = found
+        done += batch.num_rows
+        yield _prepare_window(stages, shard, seen, batch, ends_shard=done == shard.rows)
+        if done == shard.rows:
+            seen, done = _ShardTexts(stages.encoder), 0
 
 
 class _ShardTexts:

@@ -20,7 +20,9 @@ import pytest
 from scorer.config import RunConfig
 from scorer.errors import DataError, UsageError
 from scorer.schema import source_schema
-from scorer.sources import Shard, Source, open_source, plan_source, read_shard, text_files
+from scorer.sources import Shard, Source, open_source, plan_source, read_shard, read_shards, text_files
+from scorer.sources.columnar import ParquetTable
+from scorer.sources.columns import Columns
 from scorer.sources.hub import open_hub_dataset
 
 Row = dict[str, Any]
@@ -557,3 +559,26 @@ def test_several_splits_on_the_hub_ask_for_a_choice(datasets: Any, tmp_path: Pat
     with pytest.raises(UsageError, match=r"--split"):
         open_hub_dataset(str(folder), None, "dev", None, lambda _: None)
     assert open_hub_dataset(str(folder), None, "test", None, lambda _: None).name.endswith("/test")
+
+
+def test_consecutive_shards_are_read_in_one_pass_and_others_from_their_start(tmp_path: Path) -> None:
+    class Counting(ParquetTable):
+        starts: list[int] = []  # noqa: RUF012 — one list for the test
+
+        def batches(self, columns: Sequence[str], start: int = 0) -> Iterator[pa.RecordBatch]:
+            self.starts.append(start)
+            return super().batches(columns, start)
+
+    pq.write_table(pa.table({"text": [str(i) for i in range(100)], "label": [0] * 100}), tmp_path / "data.parquet")
+    source = Source((Counting(str(tmp_path / "data.parquet")),), Columns("text", None, "label", None), None, "test")
+    shards = plan_source(source, shard_rows=30, limit=None).shards
+    Counting.starts.clear()
+    in_order = [row for _, batch in read_shards(source, shards, 7) for row in batch.column("row").to_pylist()]
+    assert in_order == list(range(100))
+    assert Counting.starts == [0]
+    Counting.starts.clear()
+    some = [
+        row for _, batch in read_shards(source, (shards[2], shards[0]), 7) for row in batch.column("row").to_pylist()
+    ]
+    assert some == [*range(60, 90), *range(30)]
+    assert Counting.starts == [60, 0]

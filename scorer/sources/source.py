@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 
@@ -104,48 +104,71 @@ def plan_source(source: Source, *, shard_rows: int, limit: int | None) -> Plan:
     return Plan(tuple(shards), dict(counts))
 
 
-def read_shard(source: Source, shard: Shard, window_rows: int) -> Iterator[pa.RecordBatch]:
-    """The rows of a shard as record batches in the source schema.
+def read_shards(source: Source, shards: Iterable[Shard], window_rows: int) -> Iterator[tuple[Shard, pa.RecordBatch]]:
+    """The rows of shards as record batches in the source schema.
+
+    A shard that follows upon the one before goes on in the same pass over the table.
 
     Args:
         source: the data set.
-        shard: the rows to read.
-        window_rows: rows of every batch but the last.
+        shards: the rows to read.
+        window_rows: rows of every batch but a shard's last.
 
     Raises:
-        DataError: the table is damaged, or holds fewer rows than when it was planned.
+        DataError: a table is damaged, or holds fewer rows than when it was planned.
     """
-    table = source.tables[shard.table]
-    done = 0
-    for piece in _windows(table.batches(source.columns.names, shard.start), window_rows, shard.rows):
-        yield canonical(piece, source.columns, shard.first_row + done, table.name)
-        done += piece.num_rows
-    if done < shard.rows:
-        raise DataError(
-            f"'{table.name}' holds {shard.start + done:,} rows now; it held more when the run began. Do not "
-            "change the data while it is scored; start again with --overwrite."
-        )
+    cursor: _Cursor | None = None
+    for shard in shards:
+        if cursor is None or (cursor.table, cursor.row) != (shard.table, shard.start):
+            cursor = _Cursor(source, shard.table, shard.start)
+        done = 0
+        while done < shard.rows:
+            piece = cursor.take(min(window_rows, shard.rows - done))
+            if piece.num_rows:
+                name = source.tables[shard.table].name
+                yield shard, canonical(piece, source.columns, shard.first_row + done, name)
+            done += piece.num_rows
+            if cursor.ended and done < shard.rows:
+                raise DataError(
+                    f"'{source.tables[shard.table].name}' holds {shard.start + done:,} rows now; it held more when the "
+                    "run began. Do not change the data while it is scored; start again with --overwrite."
+                )
 
 
-def _windows(batches: Iterator[pa.RecordBatch], window_rows: int, rows: int) -> Iterator[pa.RecordBatch]:
-    """Cut and join batches into windows of equal size, up to `rows` rows in all."""
-    held: list[pa.RecordBatch] = []
-    held_rows = 0
-    for batch in batches:
-        rest = batch
-        while rest.num_rows and rows:
-            taken = rest.slice(0, min(window_rows - held_rows, rows))
-            rest = rest.slice(taken.num_rows)
-            held.append(taken)
-            held_rows += taken.num_rows
-            rows -= taken.num_rows
-            if held_rows == window_rows or not rows:
-                yield _joined(held)
-                held, held_rows = [], 0
-        if not rows:
-            return
-    if held:
-        yield _joined(held)
+def read_shard(source: Source, shard: Shard, window_rows: int) -> Iterator[pa.RecordBatch]:
+    """The rows of one shard; see `read_shards`."""
+    for _, batch in read_shards(source, [shard], window_rows):
+        yield batch
+
+
+class _Cursor:
+    """A place in a table from which rows are taken, in order.
+
+    Attributes:
+        table: position of the table in the source.
+        row: the next row, counted in the table.
+        ended: whether the table has no more rows.
+    """
+
+    def __init__(self, source: Source, table: int, start: int) -> None:
+        self.table, self.row, self.ended = table, start, False
+        self._batches = source.tables[table].batches(source.columns.names, start)
+        self._rest: pa.RecordBatch | None = None
+
+    def take(self, rows: int) -> pa.RecordBatch:
+        """So many rows, or fewer where the table ends."""
+        held: list[pa.RecordBatch] = []
+        wanted = rows
+        while wanted:
+            batch = self._rest if self._rest is not None else next(self._batches, None)
+            if batch is None:
+                self.ended = True
+                break
+            held.append(batch.slice(0, wanted))
+            self._rest = batch.slice(wanted) if batch.num_rows > wanted else None
+            wanted -= held[-1].num_rows
+        self.row += rows - wanted
+        return _joined(held) if held else pa.RecordBatch.from_pylist([])
 
 
 def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
@@ -186,4 +209,4 @@ def _tables_named(tables: Sequence[Table]) -> str:
     return f"'{tables[0].name}'" if len(tables) == 1 else f"the data ({len(tables)} files)"
 
 
-__all__ = ["READ_ROWS", "Plan", "Shard", "Source", "plan_source", "read_shard"]
+__all__ = ["READ_ROWS", "Plan", "Shard", "Source", "plan_source", "read_shard", "read_shards"]

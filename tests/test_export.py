@@ -233,11 +233,13 @@ def test_fp16_halves_the_weights_and_keeps_float32_logits(bert: Path, tmp_path: 
 def test_int8_quantizes_the_matrix_products(bert: Path, tmp_path: Path, optimize: Any) -> None:
     directory = exported(bert, tmp_path / "model", optimize=optimize, precision="int8")
     assert directory.contract.precision == "int8"
-    found = operators(directory)
-    assert "MatMulInteger" in found
-    assert "MatMul" not in found if optimize == "O2" else True
-    types = {tensor.data_type for tensor in onnx.load(directory.model_file).graph.initializer}
-    assert onnx.TensorProto.INT8 in types
+    assert "MatMulInteger" in operators(directory)
+    graph = onnx.load(directory.model_file).graph
+    constants = {tensor.name for tensor in graph.initializer}
+    left = [node.name for node in graph.node if node.op_type == "MatMul" and node.input[1] in constants]
+    assert all(name.startswith("first_token/") for name in left)
+    assert bool(left) == (optimize == "O2")
+    assert onnx.TensorProto.INT8 in {tensor.data_type for tensor in graph.initializer}
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])

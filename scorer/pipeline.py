@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import queue
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -25,13 +24,9 @@ from scorer.batching import Batch, Encoded, IntArray, batches
 from scorer.classifier import Classifier
 from scorer.distinct import DistinctTexts
 from scorer.labels import MISSING, UNKNOWN, LabelEncoder
+from scorer.prefetch import prefetch
 from scorer.scoring import LabelArray, Scores, score
 from scorer.sources import Shard, Source, read_shards
-
-# Windows that wait between two stages; one is enough to keep the next stage busy.
-PREFETCH_WINDOWS = 1
-
-T = TypeVar("T")
 
 
 class TextEncoderLike(Protocol):
@@ -275,50 +270,3 @@ def _even_progress(window: Window, progress: Callable[[int, int], None]) -> Call
         done_rows = rows
 
     return advance
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _End:
-    error: BaseException | None
-
-
-def prefetch(
-    items: Generator[T], depth: int = PREFETCH_WINDOWS, *, stopped: threading.Event | None = None
-) -> Generator[T]:
-    """Run an iterator in a thread, at most `depth` items ahead.
-
-    An exception of the iterator is raised here, at the place where its item would have come. Closing the
-    returned iterator sets `stopped`, which a slow iterator may look at, and waits for the thread to end.
-    """
-    ready: queue.Queue[T | _End] = queue.Queue(depth)
-    stopped = stopped or threading.Event()
-
-    def put(item: T | _End) -> None:
-        while not stopped.is_set():
-            with contextlib.suppress(queue.Full):
-                ready.put(item, timeout=0.1)
-                return
-
-    def work() -> None:
-        error: BaseException | None = None
-        try:
-            for item in items:
-                put(item)
-                if stopped.is_set():
-                    break
-        except BaseException as caught:
-            error = caught
-        finally:
-            items.close()
-        put(_End(error))
-
-    thread = threading.Thread(target=work, daemon=True, name="scorer-prefetch")
-    thread.start()
-    try:
-        while not isinstance(item := ready.get(), _End):
-            yield item
-        if item.error is not None:
-            raise item.error
-    finally:
-        stopped.set()
-        thread.join()

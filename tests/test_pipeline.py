@@ -14,7 +14,8 @@ import pytest
 
 from scorer.batching import Batch, Encoded
 from scorer.labels import resolve_labels
-from scorer.pipeline import Clock, ScoredWindow, Stages, prefetch, score_shards
+from scorer.pipeline import Clock, ScoredWindow, Stages, score_shards
+from scorer.prefetch import prefetch
 from scorer.sources import Source, plan_source
 from scorer.sources.columnar import ParquetTable
 from scorer.sources.columns import Columns

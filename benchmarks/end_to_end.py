@@ -24,7 +24,7 @@ from scorer.classifier import OnnxClassifier
 from scorer.config import RunConfig
 from scorer.doctor import diagnose
 from scorer.model_directory import open_model_directory
-from scorer.run import prepare
+from scorer.prepare import prepare
 from scorer.sources import read_shard
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from scorer.config import RunConfig
-from scorer.errors import DataError
 
 PACKAGES = ("scorer", "numpy", "polars", "pyarrow", "tokenizers")
 
@@ -127,22 +126,3 @@ def versions(onnxruntime: Mapping[str, str]) -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:  # run from a source tree that is not installed
             found[name] = "unknown"
     return {**found, **onnxruntime}
-
-
-def read_label_map(file: Path) -> dict[str, str | int | None]:
-    """The user's translation of labels.
-
-    Raises:
-        DataError: the file is no JSON object from labels to labels, class indices or null.
-    """
-    shape = 'a JSON object such as {"good": "positive", "bad": 0, "unclear": null}'
-    try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot read --label-map '{file}': {error}. It must hold {shape}.") from error
-    if not isinstance(document, dict) or not document:
-        raise DataError(f"--label-map '{file}' must hold {shape}.")
-    for source, target in document.items():
-        if isinstance(target, bool) or not isinstance(target, (str, int, type(None))):
-            raise DataError(f"--label-map '{file}' sends {source!r} to {target!r}; it must hold {shape}.")
-    return document

@@ -10,52 +10,21 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import time
 from collections import Counter
 from typing import Any
 
 from scorer.agreement import Confusion
-from scorer.classifier import OnnxClassifier, allowed_threads, import_onnxruntime, installed_onnxruntime
-from scorer.config import DEFAULT_BATCH_TOKENS, RunConfig
-from scorer.errors import NothingScoredError, UsageError
-from scorer.labels import LabelEncoder, resolve_labels, shown
+from scorer.classifier import installed_onnxruntime
+from scorer.config import RunConfig
+from scorer.errors import NothingScoredError
 from scorer.listener import Listener, Silence
-from scorer.model_directory import ModelContract, ModelDirectory, open_model_directory
-from scorer.pipeline import Clock, ScoredWindow, Stages, score_shards
+from scorer.pipeline import ScoredWindow, score_shards
+from scorer.prepare import Job, prepare
 from scorer.ranking import gather_rejects, rank
-from scorer.report import Counts, RunReport, options_of, read_label_map, versions
+from scorer.report import Counts, RunReport, options_of, versions
 from scorer.schema import REJECT_REASONS
-from scorer.shards import RunDirectory, ShardWriter
-from scorer.sources import Plan, Source, open_source, plan_source
-from scorer.tokenization import TextEncoder
-
-__all__ = ["Job", "prepare", "score"]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Job:
-    """A run that is ready to score; nothing is written yet.
-
-    Attributes:
-        config: what was asked for.
-        directory: where results will go.
-        model: the model directory.
-        plan: shards and label counts of the data.
-        stages: the pipeline's parts.
-        classifier: the session, also in `stages`.
-        threads: threads of the session.
-        max_length: tokens kept of a text.
-    """
-
-    config: RunConfig
-    directory: RunDirectory
-    model: ModelDirectory
-    plan: Plan
-    stages: Stages
-    classifier: OnnxClassifier
-    threads: int
-    max_length: int
+from scorer.shards import ShardWriter
 
 
 class _Tally:
@@ -117,94 +86,6 @@ def score(config: RunConfig, listener: Listener | None = None) -> RunReport:
         raise
 
 
-def prepare(config: RunConfig, listener: Listener | None = None) -> Job:
-    """Open and check everything that a run needs, before it writes its first byte.
-
-    Raises:
-        ScorerError: one of its subclasses, as `score` does.
-    """
-    listener = listener or Silence()
-    _refuse_undecodable_names(config)
-    directory = RunDirectory(config.output)
-    directory.refuse_earlier_results(overwrite=config.overwrite)
-    import_onnxruntime()
-    clock = Clock()
-    with clock.stage("prepare"):
-        model = open_model_directory(config.model)
-        max_length = _max_length(config, model.contract)
-        if config.max_batch_tokens is not None and config.max_batch_tokens < max_length:
-            raise UsageError(
-                f"--max-batch-tokens {config.max_batch_tokens} is less than one text of --max-length {max_length} "
-                f"tokens. Raise it to {max_length} or more, or lower --max-length."
-            )
-        threads = config.threads or allowed_threads()
-        encoder = TextEncoder(model.tokenizer_file, max_length, model.contract.truncation_side, threads)
-    with clock.stage("plan"):
-        source = open_source(config, listener.info)
-        encoder.check_room(pairs=source.columns.text_pair is not None)
-        plan = plan_source(source, shard_rows=config.shard_rows, limit=config.limit)
-        labels = _settle_labels(config, source, plan, model.contract, listener)
-    with clock.stage("session"):
-        classifier = OnnxClassifier(model.model_file, model.contract.label_names, config.provider, threads)
-    device = "cpu" if classifier.provider == "CPUExecutionProvider" else "cuda"
-    stages = Stages(
-        source=source,
-        labels=labels,
-        encoder=encoder,
-        classifier=classifier,
-        max_batch_tokens=config.max_batch_tokens or max(DEFAULT_BATCH_TOKENS[device], max_length),
-        pad_token_id=model.contract.pad_token_id,
-        window_rows=config.window_rows,
-        clock=clock,
-        progress=listener.advanced,
-    )
-    return Job(config, directory, model, plan, stages, classifier, threads, max_length)
-
-
-def _refuse_undecodable_names(config: RunConfig) -> None:
-    """Names are written into the results, as UTF-8."""
-    for option, path in (("MODEL_DIR", config.model), ("--output", config.output), ("--label-map", config.label_map)):
-        try:
-            str(path).encode()
-        except UnicodeEncodeError as error:
-            shown_path = os.fsencode(str(path)).decode("utf-8", "replace")
-            raise UsageError(f"the name '{shown_path}' ({option}) is not valid UTF-8. Give another name.") from error
-
-
-def _max_length(config: RunConfig, contract: ModelContract) -> int:
-    if config.max_length is None:
-        return contract.max_length
-    if contract.max_positions is not None and config.max_length > contract.max_positions:
-        raise UsageError(
-            f"--max-length {config.max_length} is more than the {contract.max_positions} tokens that this model "
-            f"has positions for. Give at most {contract.max_positions}."
-        )
-    return config.max_length
-
-
-def _settle_labels(
-    config: RunConfig, source: Source, plan: Plan, contract: ModelContract, listener: Listener
-) -> LabelEncoder:
-    label_map = read_label_map(config.label_map) if config.label_map is not None else None
-    labels = resolve_labels(
-        plan.label_counts,
-        contract.label_names,
-        class_names=source.class_names,
-        label_map=label_map,
-        by_index=config.labels_by_index,
-    )
-    usable = sum(rows for value, rows in plan.label_counts.items() if labels.encode_value(value) >= 0)
-    if not usable:
-        values = ", ".join("no value" if value is None else shown(value) for value in list(plan.label_counts)[:10])
-        raise NothingScoredError(
-            f"none of the {plan.rows:,} rows of {source.kind} has a label that the model knows: column "
-            f"'{source.columns.label}' holds {values}. Name another column with --label-column, or translate with "
-            "--label-map FILE."
-        )
-    listener.info(f"Labels: {labels.description}.")
-    return labels
-
-
 def _score_and_rank(job: Job, listener: Listener, started: float) -> RunReport:
     clock = job.stages.clock
     scoring_started = time.perf_counter()
@@ -255,7 +136,7 @@ def _write_shards(job: Job, listener: Listener) -> tuple[_Tally, list[str]]:
         metadata={"label_names": label_names, "columns": dataclasses.asdict(columns), **_identity(job)},
     )
     tally = _Tally(len(label_names))
-    warnings: list[str] = []
+    warnings = list(job.warnings)
     looked = False
     listener.started(job.plan.rows)
     try:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scorer import RunConfig, score
+from scorer.listener import Silence
 from scorer.schema import read_metadata, scores_schema
 
 LOSS_TOLERANCE = 1e-5
@@ -224,3 +225,25 @@ def test_a_failure_before_the_first_shard_is_done_leaves_nothing(
 
 def broken(*_: object) -> None:
     raise MemoryError
+
+
+def test_many_labels_outside_the_classes_are_warned_of_before_the_run(
+    config: RunConfig, corpus: pl.DataFrame, label_names: tuple[str, ...], tmp_path: Path
+) -> None:
+    labels = [row % (2 * len(label_names)) for row in range(corpus.height)]
+    corpus.with_columns(label=pl.Series(labels)).write_parquet(tmp_path / "more.parquet")
+    listener = Hearing()
+    report = score(dataclasses.replace(config, data=(str(tmp_path / "more.parquet"),)), listener)
+    assert report.counts.rejected_by_reason == {"label_unknown": sum(label >= len(label_names) for label in labels)}
+    assert f"outside the model's {len(label_names)} classes (6, 7, 8, 9, 10, 11)" in listener.warnings[0]
+    assert report.warnings == tuple(listener.warnings)
+
+
+class Hearing(Silence):
+    """Remembers warnings."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warning(self, message: str) -> None:
+        self.warnings.append(message)

@@ -1,0 +1,169 @@
+"""Everything that a run opens and checks before it writes its first byte: bad set-up fails here, in seconds."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from scorer.classifier import OnnxClassifier, allowed_threads, import_onnxruntime
+from scorer.config import DEFAULT_BATCH_TOKENS, RunConfig
+from scorer.errors import DataError, NothingScoredError, UsageError
+from scorer.labels import UNKNOWN, UNKNOWN_SHARE, LabelEncoder, resolve_labels, shown
+from scorer.listener import Listener, Silence
+from scorer.model_directory import ModelContract, ModelDirectory, open_model_directory
+from scorer.pipeline import Clock, Stages
+from scorer.shards import RunDirectory
+from scorer.sources import Plan, Source, open_source, plan_source
+from scorer.tokenization import TextEncoder
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Job:
+    """A run that is ready to score; nothing is written yet.
+
+    Attributes:
+        config: what was asked for.
+        directory: where results will go.
+        model: the model directory.
+        plan: shards and label counts of the data.
+        stages: the pipeline's parts.
+        classifier: the session, also in `stages`.
+        threads: threads of the session.
+        max_length: tokens kept of a text.
+        warnings: what the listener was warned of so far.
+    """
+
+    config: RunConfig
+    directory: RunDirectory
+    model: ModelDirectory
+    plan: Plan
+    stages: Stages
+    classifier: OnnxClassifier
+    threads: int
+    max_length: int
+    warnings: tuple[str, ...]
+
+
+def prepare(config: RunConfig, listener: Listener | None = None) -> Job:
+    """Open and check everything that a run needs, before it writes its first byte.
+
+    Raises:
+        ScorerError: one of its subclasses, as `score` does.
+    """
+    listener = listener or Silence()
+    _refuse_undecodable_names(config)
+    directory = RunDirectory(config.output)
+    directory.refuse_earlier_results(overwrite=config.overwrite)
+    import_onnxruntime()
+    clock = Clock()
+    with clock.stage("prepare"):
+        model = open_model_directory(config.model)
+        max_length = _max_length(config, model.contract)
+        if config.max_batch_tokens is not None and config.max_batch_tokens < max_length:
+            raise UsageError(
+                f"--max-batch-tokens {config.max_batch_tokens} is less than one text of --max-length {max_length} "
+                f"tokens. Raise it to {max_length} or more, or lower --max-length."
+            )
+        threads = config.threads or allowed_threads()
+        encoder = TextEncoder(model.tokenizer_file, max_length, model.contract.truncation_side, threads)
+    with clock.stage("plan"):
+        source = open_source(config, listener.info)
+        encoder.check_room(pairs=source.columns.text_pair is not None)
+        plan = plan_source(source, shard_rows=config.shard_rows, limit=config.limit)
+        labels = _settle_labels(config, source, plan, model.contract)
+        listener.info(f"Labels: {labels.description}.")
+        warnings = _warn_of_unknown_labels(plan, labels, model.contract.label_names)
+        for warning in warnings:
+            listener.warning(warning)
+    with clock.stage("session"):
+        classifier = OnnxClassifier(model.model_file, model.contract.label_names, config.provider, threads)
+    device = "cpu" if classifier.provider == "CPUExecutionProvider" else "cuda"
+    stages = Stages(
+        source=source,
+        labels=labels,
+        encoder=encoder,
+        classifier=classifier,
+        max_batch_tokens=config.max_batch_tokens or max(DEFAULT_BATCH_TOKENS[device], max_length),
+        pad_token_id=model.contract.pad_token_id,
+        window_rows=config.window_rows,
+        clock=clock,
+        progress=listener.advanced,
+    )
+    return Job(config, directory, model, plan, stages, classifier, threads, max_length, warnings)
+
+
+def _refuse_undecodable_names(config: RunConfig) -> None:
+    """Names are written into the results, as UTF-8."""
+    for option, path in (("MODEL_DIR", config.model), ("--output", config.output), ("--label-map", config.label_map)):
+        try:
+            str(path).encode()
+        except UnicodeEncodeError as error:
+            shown_path = os.fsencode(str(path)).decode("utf-8", "replace")
+            raise UsageError(f"the name '{shown_path}' ({option}) is not valid UTF-8. Give another name.") from error
+
+
+def _max_length(config: RunConfig, contract: ModelContract) -> int:
+    if config.max_length is None:
+        return contract.max_length
+    if contract.max_positions is not None and config.max_length > contract.max_positions:
+        raise UsageError(
+            f"--max-length {config.max_length} is more than the {contract.max_positions} tokens that this model "
+            f"has positions for. Give at most {contract.max_positions}."
+        )
+    return config.max_length
+
+
+def _settle_labels(config: RunConfig, source: Source, plan: Plan, contract: ModelContract) -> LabelEncoder:
+    """How the data's labels are read; refuses data of which no label can be."""
+    label_map = _read_label_map(config.label_map) if config.label_map is not None else None
+    labels = resolve_labels(
+        plan.label_counts,
+        contract.label_names,
+        class_names=source.class_names,
+        label_map=label_map,
+        by_index=config.labels_by_index,
+    )
+    usable = sum(rows for value, rows in plan.label_counts.items() if labels.encode_value(value) >= 0)
+    if not usable:
+        values = ", ".join("no value" if value is None else shown(value) for value in list(plan.label_counts)[:10])
+        raise NothingScoredError(
+            f"none of the {plan.rows:,} rows of {source.kind} has a label that the model knows: column "
+            f"'{source.columns.label}' holds {values}. Name another column with --label-column, or translate with "
+            "--label-map FILE."
+        )
+    return labels
+
+
+def _warn_of_unknown_labels(plan: Plan, labels: LabelEncoder, label_names: Sequence[str]) -> tuple[str, ...]:
+    """A warning where so many labels are none of the model's classes that the set-up may be at fault."""
+    unknown = {value: rows for value, rows in plan.label_counts.items() if labels.encode_value(value) == UNKNOWN}
+    if sum(unknown.values()) <= UNKNOWN_SHARE * plan.rows:
+        return ()
+    values = ", ".join(shown(value) for value in list(unknown)[:10] if value is not None)
+    more = ", …" if len(unknown) > 10 else ""
+    return (
+        f"{sum(unknown.values()):,} of {plan.rows:,} rows have a label outside the model's {len(label_names)} classes "
+        f"({values}{more}) and will be rejected. Is this the model for these labels?",
+    )
+
+
+def _read_label_map(file: Path) -> dict[str, str | int | None]:
+    """The user's translation of labels.
+
+    Raises:
+        DataError: the file is no JSON object from labels to labels, class indices or null.
+    """
+    shape = 'a JSON object such as {"good": "positive", "bad": 0, "unclear": null}'
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read --label-map '{file}': {error}. It must hold {shape}.") from error
+    if not isinstance(document, dict) or not document:
+        raise DataError(f"--label-map '{file}' must hold {shape}.")
+    for source, target in document.items():
+        if isinstance(target, bool) or not isinstance(target, (str, int, type(None))):
+            raise DataError(f"--label-map '{file}' sends {source!r} to {target!r}; it must hold {shape}.")
+    return document

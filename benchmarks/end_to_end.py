@@ -24,6 +24,7 @@ from scorer.classifier import OnnxClassifier
 from scorer.config import RunConfig
 from scorer.doctor import diagnose
 from scorer.model_directory import open_model_directory
+from scorer.pipeline import infer
 from scorer.prepare import prepare
 from scorer.sources import read_shard
 
@@ -41,12 +42,12 @@ def bare_session(config: RunConfig) -> dict[str, float]:
             rows += window.num_rows
             tokens += int(encoded.lengths.sum())
     model = open_model_directory(config.model)
-    session = OnnxClassifier(model.model_file, model.contract.label_names, config.provider, job.threads)
+    session = OnnxClassifier(model.model_file, model.contract.label_names, config.provider)
     for batch in ready[:3]:  # warm-up
         session(batch)
     start = time.perf_counter()
-    for batch in ready:
-        session(batch)
+    for _ in infer(session, ready, stages.streams):
+        pass
     return {"seconds": time.perf_counter() - start, "rows": rows, "tokens": tokens}
 
 

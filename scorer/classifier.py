@@ -45,7 +45,7 @@ class OnnxClassifier:
         model_file: the ONNX graph.
         labels: the C class names, in the order of the logits' columns.
         provider: "cpu", "cuda", or "auto" for CUDA where it starts and the CPU elsewhere.
-        threads: threads of the session.
+        threads: threads that share one batch. Callers may also compute batches side by side, each on its own thread.
 
     Raises:
         ProviderError: ONNX Runtime is absent, doubly installed, or the provider asked for did not start.
@@ -57,10 +57,10 @@ class OnnxClassifier:
         model_file: Path,
         labels: tuple[str, ...],
         provider: Provider = "auto",
-        threads: int | None = None,
+        threads: int = 1,
     ) -> None:
         self.labels = labels
-        self._session = _start_session(model_file, provider, threads or allowed_threads())
+        self._session = _start_session(model_file, provider, threads)
         self.provider: str = self._session.get_providers()[0]  # the one really active
         known = {"input_ids", "attention_mask", "token_type_ids"}
         self._inputs = tuple(node.name for node in self._session.get_inputs())

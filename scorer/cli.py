@@ -159,7 +159,7 @@ def export_onnx_command(model: str, out: Path, **options: Any) -> None:
     type=int,
     metavar="TOKENS",
     help="Cap on padded tokens per batch, rows times longest. "
-    f"[default: {DEFAULT_BATCH_TOKENS['cpu']:,} on a CPU, {DEFAULT_BATCH_TOKENS['cuda']:,} on CUDA]",
+    f"[default: {DEFAULT_BATCH_TOKENS['cpu']:,} on a CPU, {DEFAULT_BATCH_TOKENS['cuda']:,} on CUDA, at least one text]",
 )
 @option(
     "--max-length",
@@ -176,7 +176,7 @@ def export_onnx_command(model: str, out: Path, **options: Any) -> None:
     show_default=True,
     help="Where to run; auto takes CUDA where it starts.",
 )
-@option("--threads", heading=SPEED, type=int, help="Threads of the session. [default: all that are allowed]")
+@option("--threads", heading=SPEED, type=int, help="Threads that compute. [default: all that are allowed]")
 @option("--overwrite", heading=OUTPUT, is_flag=True, help="Replace an earlier run's results in DIR.")
 @option("--no-text", heading=OUTPUT, is_flag=True, help="Leave the texts out of the results.")
 @option("--json", "as_json", heading=OUTPUT, is_flag=True, help="Print the summary as one JSON object on stdout.")

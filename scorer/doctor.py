@@ -117,7 +117,7 @@ def _try_provider(name: Any, built_in: tuple[str, ...]) -> str:
         return "not in the installed package"
     try:
         model = open_model_directory(demo_model())
-        classifier = OnnxClassifier(model.model_file, model.contract.label_names, name, threads=1)
+        classifier = OnnxClassifier(model.model_file, model.contract.label_names, name)
         ones = np.ones((1, 4), dtype=np.int64)
         classifier(Batch(np.zeros(1, dtype=np.int64), ones, ones, ones * 0))
     except ScorerError as error:

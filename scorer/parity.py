@@ -15,7 +15,7 @@ import numpy as np
 
 from scorer.batching import Encoded, IntArray, collate
 from scorer.checkpoint import Checkpoint
-from scorer.classifier import OnnxClassifier
+from scorer.classifier import OnnxClassifier, allowed_threads
 from scorer.errors import DataError, ExportError, ModelError, ParityError
 from scorer.model_directory import MODEL_FILE, TOKENIZER_FILE, Optimization, Parity, Precision
 from scorer.parity_texts import BUILT_IN_TEXTS
@@ -183,7 +183,7 @@ def _torch_logits(checkpoint: Checkpoint, encoded: Encoded, batch_rows: int) -> 
 
 def _onnx_logits(checkpoint: Checkpoint, directory: Path, encoded: Encoded) -> FloatArray:
     """ONNX Runtime's logits on the CPU, in padded batches of mixed lengths: float32 [N, C]."""
-    classifier = OnnxClassifier(directory / MODEL_FILE, checkpoint.label_names, provider="cpu")
+    classifier = OnnxClassifier(directory / MODEL_FILE, checkpoint.label_names, "cpu", allowed_threads())
     batches = (collate(encoded, rows, checkpoint.pad_token_id) for rows in _chunks(encoded, BATCH_ROWS))
     result: FloatArray = np.concatenate([classifier(batch) for batch in batches])
     return result

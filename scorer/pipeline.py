@@ -12,7 +12,8 @@ import contextlib
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -25,7 +26,7 @@ from scorer.classifier import Classifier
 from scorer.distinct import DistinctTexts
 from scorer.labels import MISSING, UNKNOWN, LabelEncoder
 from scorer.prefetch import prefetch
-from scorer.scoring import LabelArray, Scores, score
+from scorer.scoring import FloatArray, LabelArray, Scores, score
 from scorer.sources import Shard, Source, read_shards
 
 
@@ -113,6 +114,8 @@ class Stages:
         max_batch_tokens: cap on padded tokens per batch.
         pad_token_id: id written into padding.
         window_rows: rows tokenized and length-sorted together.
+        streams: batches computed side by side, each on one thread. A batch on one thread has the same answers however
+            many threads there are, and none of them waits for another.
         clock: receives the seconds spent per stage.
         progress: called after every batch with rows and real tokens done since the last call. A window's rows
             count in proportion to the tokens done, so that progress is even though long rows come first.
@@ -125,6 +128,7 @@ class Stages:
     max_batch_tokens: int
     pad_token_id: int
     window_rows: int
+    streams: int
     clock: Clock
     progress: Callable[[int, int], None]
 
@@ -242,17 +246,29 @@ def _infer(stages: Stages, windows: Generator[Window], stopped: threading.Event)
             with stages.clock.stage("infer"):
                 logits = np.empty((window.new_lengths.size, none.shape[1]), dtype=np.float32)  # of the new texts
                 advance = _even_progress(window, stages.progress)
-                for batch in window.batches:
+                for batch, answer in infer(stages.classifier, window.batches, stages.streams):
+                    logits[batch.rows] = answer
+                    advance(int(window.new_lengths[batch.rows].sum()))
                     if stopped.is_set():
                         return
-                    logits[batch.rows] = stages.classifier(batch)
-                    advance(int(window.new_lengths[batch.rows].sum()))
             with stages.clock.stage("score"):
                 known = np.concatenate([known, logits])
                 scores = score(known[window.numbers], window.labels)
             if window.ends_shard:
                 known = none
             yield ScoredWindow(window, scores)
+
+
+def infer(classifier: Classifier, batches: Sequence[Batch], streams: int) -> Generator[tuple[Batch, FloatArray]]:
+    """Batches and their logits, float32 [B, C], in order; `streams` of them are computed at a time."""
+    with ThreadPoolExecutor(streams, thread_name_prefix="scorer-infer") as pool:
+        answers = [pool.submit(classifier, batch) for batch in batches]
+        try:
+            for batch, answer in zip(batches, answers, strict=True):
+                yield batch, answer.result()
+        finally:
+            for answer in answers:
+                answer.cancel()
 
 
 def _even_progress(window: Window, progress: Callable[[int, int], None]) -> Callable[[int], None]:

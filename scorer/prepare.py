@@ -31,7 +31,7 @@ class Job:
         plan: shards and label counts of the data.
         stages: the pipeline's parts.
         classifier: the session, also in `stages`.
-        threads: threads of the session.
+        threads: threads that compute.
         max_length: tokens kept of a text.
         warnings: what the listener was warned of so far.
     """
@@ -79,7 +79,7 @@ def prepare(config: RunConfig, listener: Listener | None = None) -> Job:
         for warning in warnings:
             listener.warning(warning)
     with clock.stage("session"):
-        classifier = OnnxClassifier(model.model_file, model.contract.label_names, config.provider, threads)
+        classifier = OnnxClassifier(model.model_file, model.contract.label_names, config.provider)
     device = "cpu" if classifier.provider == "CPUExecutionProvider" else "cuda"
     stages = Stages(
         source=source,
@@ -89,6 +89,7 @@ def prepare(config: RunConfig, listener: Listener | None = None) -> Job:
         max_batch_tokens=config.max_batch_tokens or max(DEFAULT_BATCH_TOKENS[device], max_length),
         pad_token_id=model.contract.pad_token_id,
         window_rows=config.window_rows,
+        streams=threads if device == "cpu" else 1,
         clock=clock,
         progress=listener.advanced,
     )

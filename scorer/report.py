@@ -51,7 +51,7 @@ class RunReport:
         elapsed_s: seconds from the start of the run to the written ranking.
         scoring_s: seconds from the first row read to the last row written.
         provider: execution provider that was active.
-        threads: threads of the session.
+        threads: threads that computed.
         max_batch_tokens: cap on padded tokens per batch.
         max_length: tokens kept of a text.
         labels: how the data's labels were read.

@@ -53,7 +53,13 @@ def frame(rows: int) -> pl.DataFrame:
 
 
 def run(
-    file: Path, *, window_rows: int = 64, shard_rows: int = 128, budget: int = 256, classifier: SumOfIds | None = None
+    file: Path,
+    *,
+    window_rows: int = 64,
+    shard_rows: int = 128,
+    budget: int = 256,
+    streams: int = 1,
+    classifier: SumOfIds | None = None,
 ) -> list[ScoredWindow]:
     source = Source((ParquetTable(str(file)),), Columns("text", None, "label", None), None, "test")
     plan = plan_source(source, shard_rows=shard_rows, limit=None)
@@ -65,6 +71,7 @@ def run(
         max_batch_tokens=budget,
         pad_token_id=10**6,  # padding that leaks into the sums would be seen
         window_rows=window_rows,
+        streams=streams,
         clock=Clock(),
         progress=lambda rows, tokens: None,
     )
@@ -98,6 +105,17 @@ def test_losses_do_not_depend_on_windows_shards_or_budget(
     expected = losses(run(tmp_path / "data.parquet"))
     changed = run(tmp_path / "data.parquet", window_rows=window_rows, shard_rows=shard_rows, budget=budget)
     assert losses(changed) == expected
+
+
+def test_batches_side_by_side_give_the_same_in_the_same_order(tmp_path: Path) -> None:
+    class Unsteady(SumOfIds):
+        def __call__(self, batch: Batch) -> np.ndarray:
+            time.sleep(0.001 * (len(self.shapes) % 3))
+            return super().__call__(batch)
+
+    frame(500).write_parquet(tmp_path / "data.parquet")
+    expected = losses(run(tmp_path / "data.parquet"))
+    assert losses(run(tmp_path / "data.parquet", streams=4, classifier=Unsteady())) == expected
 
 
 def test_batches_stay_within_the_budget(tmp_path: Path) -> None:

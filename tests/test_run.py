@@ -120,6 +120,12 @@ def test_losses_do_not_depend_on_how_rows_are_batched(config: RunConfig, changes
     )
 
 
+def test_the_number_of_threads_changes_no_bit(config: RunConfig, tmp_path: Path) -> None:
+    score(dataclasses.replace(config, threads=1))
+    score(dataclasses.replace(config, threads=3, output=tmp_path / "other"))
+    assert scores_of(tmp_path / "other").equals(scores_of(config.output))
+
+
 def test_losses_do_not_depend_on_the_order_of_rows(config: RunConfig, corpus: pl.DataFrame, tmp_path: Path) -> None:
     score(config)
     shuffled = corpus.sample(fraction=1, shuffle=True, seed=3)

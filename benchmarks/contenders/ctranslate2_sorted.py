@@ -1,0 +1,45 @@
+"""CTranslate2's BERT encoder, with the same care as `torch_sorted`, and the classifier's head in NumPy.
+
+The package converts BERT with its pooler and leaves heads to its users; checkpoints of other architectures fail.
+It takes padding out of a batch again before it computes, so that a padding efficiency cannot be told.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from arithmetic import BATCH_TOKENS, cross_entropy, sorted_batches
+from job import Job, Outcome, Score
+
+DESCRIPTION = "CTranslate2 encoder, sorted by length, token budget"
+PRECISION = "fp32"
+PACKAGES = ("ctranslate2", "torch", "transformers")
+EXPORT = None
+
+
+def load(job: Job) -> Score:
+    """The converted encoder, and the head's weights."""
+    import ctranslate2
+    import torch
+    from ctranslate2.converters import TransformersConverter
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    converted = job.workdir / "ctranslate2"
+    if not converted.exists():
+        TransformersConverter(str(job.checkpoint)).convert(str(converted), quantization="float32")
+    encoder = ctranslate2.Encoder(
+        str(converted), device=job.provider, compute_type="float32", inter_threads=1, intra_threads=job.threads
+    )
+    head = AutoModelForSequenceClassification.from_pretrained(job.checkpoint, dtype=torch.float32).classifier
+    weights, bias = head.weight.detach().numpy(), head.bias.detach().numpy()  # float32 [C, H], [C]
+    tokenizer = AutoTokenizer.from_pretrained(job.checkpoint)
+
+    def score(texts: list[str], labels: list[int]) -> Outcome:
+        ids = tokenizer(texts, truncation=True, max_length=job.max_length)["input_ids"]
+        lengths = np.array([len(row) for row in ids])
+        logits = np.empty((len(texts), bias.size), dtype=np.float32)
+        for rows in sorted_batches(lengths, BATCH_TOKENS[job.provider]):
+            pooled = encoder.forward_batch([ids[i] for i in rows]).pooler_output
+            logits[rows] = np.array(pooled.to_device(ctranslate2.Device.cpu)) @ weights.T + bias
+        return Outcome(cross_entropy(logits, labels))
+
+    return score

@@ -1,0 +1,53 @@
+"""OpenVINO on the plain ONNX graph, with the same care as `torch_sorted`: sorted by length, a token budget."""
+
+from __future__ import annotations
+
+import numpy as np
+from arithmetic import BATCH_TOKENS, cross_entropy, padded, sorted_batches
+from job import Job, Outcome, Score
+
+DESCRIPTION = "OpenVINO, sorted by length, token budget"
+PRECISION = "fp32"
+PACKAGES = ("openvino", "tokenizers")
+EXPORT = "plain"
+
+
+def load(job: Job) -> Score:
+    """The compiled model, held to fp32 where a CPU would rather take bfloat16."""
+    import openvino
+    from tokenizers import Tokenizer
+
+    if job.provider != "cpu":
+        raise RuntimeError("OpenVINO has no provider for CUDA")
+    model = openvino.Core().compile_model(
+        job.models / "plain" / "model.onnx",
+        "CPU",
+        {"INFERENCE_NUM_THREADS": job.threads, "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"},
+    )
+    names = {name for node in model.inputs for name in node.get_names()}
+    request = model.create_infer_request()
+    tokenizer = Tokenizer.from_file(str(job.models / "plain" / "tokenizer.json"))
+    tokenizer.enable_truncation(job.max_length)
+
+    def score(texts: list[str], labels: list[int]) -> Outcome:
+        ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(texts)]
+        lengths = np.array([len(row) for row in ids])
+        logits = None
+        computed = 0
+        for rows in sorted_batches(lengths, BATCH_TOKENS[job.provider]):
+            input_ids = padded([ids[i] for i in rows], job.pad_token_id)
+            real = np.arange(input_ids.shape[1]) < lengths[rows][:, None]
+            feeds = {
+                "input_ids": input_ids,
+                "attention_mask": real.astype(np.int64),
+                "token_type_ids": np.zeros_like(input_ids),
+            }
+            answers = request.infer({name: value for name, value in feeds.items() if name in names})[model.output(0)]
+            if logits is None:
+                logits = np.empty((len(texts), answers.shape[1]), dtype=np.float32)
+            logits[rows] = answers
+            computed += input_ids.size
+        assert logits is not None
+        return Outcome(cross_entropy(logits, labels), int(lengths.sum()) / computed)
+
+    return score

@@ -1,0 +1,131 @@
+"""Before anything is measured: the checkpoint exported, the rows drawn, the job written down."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from job import Job
+
+from scorer.config import RunConfig
+from scorer.model_directory import open_model_directory
+from scorer.pipeline import Stages, reject_reasons
+from scorer.prepare import prepare
+from scorer.sources import Plan, read_shard
+
+EXPORTS = {"fp32": (), "int8": ("--precision", "int8"), "plain": ("--optimize", "none")}
+EXPORTERS = ("torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime", "onnxruntime-gpu")
+SEED = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sample:
+    """The rows that every contender scores.
+
+    Attributes:
+        rows: number of rows.
+        rejected: rows drawn that nothing can score: no text, or no label of the model's.
+        lengths: int64 [rows], real tokens of each row.
+    """
+
+    rows: int
+    rejected: int
+    lengths: np.ndarray
+
+
+def export(checkpoint: Path, cache: Path, wanted: Iterable[str]) -> tuple[Path, dict[str, str]]:
+    """Export the checkpoint, unless the same scorer did so before.
+
+    Returns:
+        The folder of the exports, and why each export that failed did.
+    """
+    models = cache / f"{checkpoint.name}-{_fingerprint(checkpoint)}"
+    failures = {}
+    for name in wanted:
+        if (models / name).is_dir():
+            continue
+        print(f"exporting {name}", flush=True)
+        command = [sys.executable, "-m", "scorer", "export-onnx", str(checkpoint), str(models / name)]
+        done = subprocess.run([*command, *EXPORTS[name]], capture_output=True, text=True, check=False)
+        if done.returncode:
+            failures[name] = done.stderr.strip()
+    return models, failures
+
+
+def _fingerprint(checkpoint: Path) -> str:
+    """Of all that shapes an export: the checkpoint, scorer's own code, the packages that export."""
+    digest = hashlib.sha256()
+    import scorer
+
+    files = [*sorted(checkpoint.iterdir()), *sorted(Path(scorer.__file__).parent.glob("*.py"))]
+    for file in files:
+        if file.is_file():
+            digest.update(file.name.encode())
+            digest.update(file.read_bytes())
+    for name in EXPORTERS:
+        try:
+            digest.update(f"{name} {importlib.metadata.version(name)}".encode())
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return digest.hexdigest()[:12]
+
+
+def draw(data: list[str], models: Path, workdir: Path, rows: int) -> Sample:
+    """Write a random sample of the data, in file order, as rows.parquet and rows.json."""
+    job = prepare(RunConfig(model=models / "fp32", data=tuple(data), output=workdir / "unused", provider="cpu"))
+    table, rejected = _accepted(job.stages, _drawn(job.stages, job.plan, rows))
+    pq.write_table(table, workdir / "rows.parquet")
+    texts = table.column("text").to_pylist()
+    document = {"texts": texts, "labels": table.column("label").to_pylist()}
+    (workdir / "rows.json").write_text(json.dumps(document), encoding="utf-8")
+    return Sample(table.num_rows, rejected, job.stages.encoder.encode(texts).lengths)
+
+
+def _drawn(stages: Stages, plan: Plan, rows: int) -> Iterator[pa.RecordBatch]:
+    """The drawn rows, window by window."""
+    chosen = np.sort(np.random.default_rng(SEED).permutation(plan.rows)[:rows])
+    position = 0
+    for shard in plan.shards:
+        for window in read_shard(stages.source, shard, stages.window_rows):
+            inside = chosen[(chosen >= position) & (chosen < position + window.num_rows)] - position
+            position += window.num_rows
+            yield window.take(pa.array(inside))
+
+
+def _accepted(stages: Stages, windows: Iterable[pa.RecordBatch]) -> tuple[pa.Table, int]:
+    """Texts with class indices, and the number of rows that have neither."""
+    parts = []
+    rejected = 0
+    for window in windows:
+        labels = stages.labels.encode(window.column("label"))
+        accepted = pc.is_null(reject_reasons(window, labels))
+        part = pa.table({"text": window.column("text"), "label": pa.array(labels, pa.int32())}).filter(accepted)
+        rejected += window.num_rows - part.num_rows
+        parts.append(part)
+    return pa.concat_tables(parts).combine_chunks(), rejected
+
+
+def job_of(checkpoint: Path, models: Path, workdir: Path, provider: str, threads: int) -> Job:
+    """The work as every contender reads it."""
+    contract = open_model_directory(models / "fp32").contract
+    return Job(
+        checkpoint=checkpoint,
+        models=models,
+        rows_file=workdir / "rows.parquet",
+        texts_file=workdir / "rows.json",
+        workdir=workdir,
+        provider=provider,
+        threads=threads,
+        max_length=contract.max_length,
+        pad_token_id=contract.pad_token_id,
+    )

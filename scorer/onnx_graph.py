@@ -5,6 +5,7 @@ Imports `optimum` and `onnx`, and only when a graph is written.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shutil
 from collections.abc import Callable
@@ -80,16 +81,19 @@ def write_graph(
     Raises:
         ExportError: the export or the conversion failed.
     """
-    workshop = directory / "export"
+    workshop, scratch = directory / "export", directory / "scratch"
+    scratch.mkdir()
     try:
-        level = _export(checkpoint, workshop, optimize, notify)
-        graph = workshop / MODEL_FILE
-        first_token = level in {"O2", "O3"} and _keep_first_token(graph, notify)
-        if precision == "fp16":
-            _to_fp16(graph)
-        elif precision == "int8":
-            _to_int8(graph)
-        _gather_external_data(graph)
+        # For large models, shape inference leaves temporary files in the working directory.
+        with contextlib.chdir(scratch):
+            level = _export(checkpoint, workshop, optimize, notify)
+            graph = workshop / MODEL_FILE
+            first_token = level in {"O2", "O3"} and _keep_first_token(graph, notify)
+            if precision == "fp16":
+                _to_fp16(graph)
+            elif precision == "int8":
+                _to_int8(graph)
+            _gather_external_data(graph)
     except ExportError:
         raise
     except Exception as error:
@@ -101,6 +105,7 @@ def write_graph(
         if (workshop / name).exists():
             (workshop / name).rename(directory / name)
     shutil.rmtree(workshop)  # tokenizer files and library settings that no run reads
+    shutil.rmtree(scratch)
     return Applied(level, first_token)
 
 

@@ -248,7 +248,10 @@ def test_large_weights_lie_beside_the_graph_and_are_hashed(
 ) -> None:
     monkeypatch.setattr(onnx_graph, "EXTERNAL_DATA_BYTES", 1_000)
     monkeypatch.setenv("FORCE_ONNX_EXTERNAL_DATA", "1")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
     directory = exported(bert, tmp_path / "model", precision=precision)
+    assert list((tmp_path / "here").iterdir()) == []
     assert {file.name for file in directory.path.iterdir()} == FILES | {"model.onnx_data"}
     assert "model.onnx_data" in directory.contract.files
     assert (directory.path / "model.onnx_data").stat().st_size > 10_000

@@ -1,0 +1,84 @@
+"""`scorer export-onnx`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from scorer.commands.common import OUTPUT, say
+from scorer.commands.help import Command, option
+
+
+@click.command(
+    "export-onnx",
+    cls=Command,
+    short_help="Export a fine-tuned classifier to a model directory.",
+    examples=[
+        "scorer export-onnx textattack/bert-base-uncased-ag-news model",
+        "scorer export-onnx ./my-checkpoint model --precision int8 --calibration sample.txt",
+    ],
+)
+@click.argument("model")
+@click.argument("out", type=click.Path(path_type=Path))
+@option(
+    "--optimize",
+    heading="Graph",
+    type=click.Choice(["none", "O1", "O2", "O3"]),
+    default="O2",
+    show_default=True,
+    help="Graph optimization: O1 general, O2 also fuses attention and GELU, O3 also approximates GELU.",
+)
+@option(
+    "--precision",
+    heading="Graph",
+    type=click.Choice(["fp32", "fp16", "int8"]),
+    default="fp32",
+    show_default=True,
+    help="Number format of the weights; fp16 is meant for CUDA.",
+)
+@option(
+    "--max-length",
+    heading="Graph",
+    type=int,
+    metavar="TOKENS",
+    help="Tokens that runs keep of each text. [default: what the model takes, at most 512]",
+)
+@option("--revision", heading="Checkpoint", help="Branch, tag or commit of a hub model. [default: main]")
+@option(
+    "--trust-remote-code",
+    heading="Checkpoint",
+    is_flag=True,
+    help="Run code that comes with the checkpoint. Only for checkpoints whose code you have read.",
+)
+@option(
+    "--calibration",
+    heading="Parity",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Texts to prove parity on: one per line, or .jsonl, .csv, .parquet with a column `text`. "
+    "[default: a few dozen built-in texts in many languages]",
+)
+@option("--overwrite", heading=OUTPUT, is_flag=True, help="Replace an earlier export in OUT.")
+def export_onnx_command(model: str, out: Path, **options: Any) -> None:
+    """Export a fine-tuned classifier to a model directory.
+
+    MODEL is a hub id or the folder of a checkpoint with a classification head for one label per text. OUT receives
+    model.onnx, tokenizer.json, config.json and scorer.json. ONNX Runtime's answers are compared with PyTorch's
+    before OUT appears; if they differ by more than the precision allows, nothing is written.
+    """
+    from scorer.export import ExportConfig, export_onnx
+
+    directory = export_onnx(ExportConfig(model=model, output=out, **options), notify=say)
+    contract = directory.contract
+    click.echo(
+        f"Exported {contract.source} to '{out}': {contract.architecture}, {contract.precision}, "
+        f"{contract.optimize}, {len(contract.label_names)} labels, at most {contract.max_length} tokens."
+    )
+    click.echo(
+        f"Parity with PyTorch on {contract.parity.texts} texts: logits within "
+        f"{contract.parity.max_logit_difference:.1e}, loss within {contract.parity.max_loss_difference:.1e} nats "
+        f"(tolerance {contract.parity.tolerance:.0e})."
+    )
+    click.echo(f"Next: scorer run {out} DATA --output DIR")

@@ -1,0 +1,104 @@
+"""`scorer run`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from scorer.commands.common import DATA, LABELS, OUTPUT, SPEED, print_report
+from scorer.commands.help import Command, option
+from scorer.config import DEFAULT_BATCH_TOKENS, PROVIDERS, RunConfig
+
+
+@click.command(
+    "run",
+    cls=Command,
+    short_help="Score a labelled corpus and rank it by loss.",
+    examples=[
+        "scorer run model train.parquet --output scores",
+        "scorer run model 'data/*.csv.gz' --output scores --text-column review --label-column stars",
+        "scorer run model fancyzhx/ag_news --split train --output scores",
+    ],
+)
+@click.argument("model_dir", type=click.Path(path_type=Path))
+@click.argument("data", nargs=-1, required=True)
+@option(
+    "--output",
+    "-o",
+    heading=OUTPUT,
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Directory for the results.",
+)
+@option("--text-column", heading=DATA, metavar="NAME", help="Column of the text. [default: guessed, and said]")
+@option("--text-pair-column", heading=DATA, metavar="NAME", help="Column of a pair's second text.")
+@option("--label-column", heading=DATA, metavar="NAME", help="Column of the given label. [default: guessed]")
+@option("--id-column", heading=DATA, metavar="NAME", help="Column of a stable row id. [default: `id`, or the row]")
+@option("--config", "config_name", heading=DATA, metavar="NAME", help="Configuration of a hub data set.")
+@option("--split", heading=DATA, help="Split of a hub data set or of a saved DatasetDict.")
+@option("--revision", heading=DATA, help="Branch, tag or commit of a hub data set.")
+@option("--limit", heading=DATA, type=int, metavar="ROWS", help="Score only the first rows.")
+@option(
+    "--label-map",
+    heading=LABELS,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="JSON object from labels of the data to labels of the model; null rejects a label's rows.",
+)
+@option(
+    "--labels-by-index",
+    heading=LABELS,
+    is_flag=True,
+    help="Take integer labels as the model's class indices, whatever their names.",
+)
+@option(
+    "--max-batch-tokens",
+    heading=SPEED,
+    type=int,
+    metavar="TOKENS",
+    help="Cap on padded tokens per batch, rows times longest. "
+    f"[default: {DEFAULT_BATCH_TOKENS['cpu']:,} on a CPU, {DEFAULT_BATCH_TOKENS['cuda']:,} on CUDA, at least one text]",
+)
+@option(
+    "--max-length",
+    heading=SPEED,
+    type=int,
+    metavar="TOKENS",
+    help="Tokens kept of each text, special tokens included. [default: the model directory's]",
+)
+@option(
+    "--provider",
+    heading=SPEED,
+    type=click.Choice(PROVIDERS),
+    default="auto",
+    show_default=True,
+    help="Where to run; auto takes CUDA where it starts.",
+)
+@option("--threads", heading=SPEED, type=int, help="Threads that compute. [default: all that are allowed]")
+@option("--overwrite", heading=OUTPUT, is_flag=True, help="Replace an earlier run's results in DIR.")
+@option("--no-text", heading=OUTPUT, is_flag=True, help="Leave the texts out of the results.")
+@option("--json", "as_json", heading=OUTPUT, is_flag=True, help="Print the summary as one JSON object on stdout.")
+def run_command(model_dir: Path, data: tuple[str, ...], no_text: bool, as_json: bool, **options: Any) -> None:
+    """Score a labelled corpus and rank it by loss.
+
+    MODEL_DIR is what `scorer export-onnx` wrote. DATA is one or more files, globs or folders of Parquet, Arrow, CSV,
+    TSV or JSON Lines (.gz, .zst, .bz2 too), a folder saved by `datasets`, or the id of a hub data set.
+
+    DIR receives ranked.parquet (highest loss first), scores/ (input order), rejects.parquet (rows that cannot be
+    scored, with the reason) and run.json (counts, timings, versions).
+    """
+    from scorer.progress import TerminalListener
+    from scorer.run import score
+
+    config = RunConfig(model=model_dir, data=data, keep_text=not no_text, **options)
+    report = score(config, TerminalListener())
+    if as_json:
+        click.echo(json.dumps(report.to_dict()))
+        return
+    print_report(report)
+    click.echo(f"Ranking: {config.output / 'ranked.parquet'}")
+    click.echo(f"Next: scorer show {config.output}")

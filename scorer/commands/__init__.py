@@ -1,1 +1,1 @@
-"""The commands: each parses, builds a configuration, makes one call and prints. No logic; imports light until they run."""
+"""The commands: each parses, builds a configuration, makes one call and prints; imports stay light until they run."""

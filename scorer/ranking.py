@@ -8,11 +8,13 @@ from typing import Any
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from scorer import schema, scoring
 from scorer.config import RANKED_BY, RankedBy
 from scorer.errors import DataError, UsageError
-from scorer.shards import RunDirectory, replacing, writing
+from scorer.files import replacing, writing
+from scorer.shards import RunDirectory
 
 # Rows per row group of the ranking: a size that other readers like.
 ROW_GROUP_ROWS = 65_536
@@ -75,22 +77,28 @@ def with_score(rows: pl.LazyFrame, by: RankedBy) -> pl.LazyFrame:
     return rows.with_columns(inputs.map_batches(functions[by], return_dtype=pl.Float32).alias(by))
 
 
-def gather_rejects(directory: Path) -> int:
-    """Join the rejects of all shards into `rejects.parquet` and remove them; returns their number."""
-    run = RunDirectory(directory)
-    parts = sorted(run.rejects.glob("part-*.parquet"))
+def gather_rejects(directory: Path, schema_of_rejects: pa.Schema) -> None:
+    """Join the rejects of all shards into `rejects.parquet`.
+
+    Raises:
+        DataError: the rejects of a shard are damaged.
+        OutputError: the file cannot be written.
+    """
     target = directory / schema.REJECTS_FILE
-    with writing(target), replacing(target) as temporary:
-        pl.scan_parquet(parts).sink_parquet(
-            temporary,
-            compression="zstd",
-            metadata=schema.file_metadata(schema.read_metadata(parts[0])),
-        )
-    with writing(run.rejects):
-        for part in parts:
-            part.unlink()
-        run.rejects.rmdir()
-    return int(pl.scan_parquet(target).select(pl.len()).collect().item())
+    with (
+        writing(target),
+        replacing(target) as temporary,
+        pq.ParquetWriter(temporary, schema_of_rejects, compression="zstd") as writer,
+    ):
+        for part in sorted(RunDirectory(directory).rejects.glob("part-*.parquet")):
+            try:
+                for batch in pq.ParquetFile(part).iter_batches():
+                    writer.write_batch(batch.cast(schema_of_rejects))
+            except pa.ArrowException as error:
+                raise DataError(
+                    f"cannot read '{part}': {_first_line(error)}. Remove it and '{directory / 'scores' / part.name}', "
+                    "and run the same command again."
+                ) from error
 
 
 def open_ranking(directory: Path) -> tuple[pl.LazyFrame, dict[str, Any]]:

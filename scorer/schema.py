@@ -30,6 +30,18 @@ RUN_FILE = "run.json"
 RejectReason = Literal["text_missing", "text_blank", "label_missing", "label_unknown"]
 REJECT_REASONS: tuple[str, ...] = get_args(RejectReason)
 
+# Columns of few different values; a dictionary of the others costs time and saves nothing.
+DICTIONARY_COLUMNS = (
+    "source_file",
+    "label",
+    "label_name",
+    "predicted_label",
+    "predicted_label_name",
+    "n_tokens",
+    "reason",
+    "given_label",
+)
+
 # Keys of the JSON documents in the files' Parquet metadata: on the run, and on a shard's counts.
 METADATA_KEY = "scorer"
 TALLY_KEY = "scorer.tally"
@@ -112,6 +124,12 @@ def read_metadata(file: Path) -> dict[str, Any]:
     # The file's own key-value pairs: not every writer repeats them in the Arrow schema that it stores.
     raw = (pq.read_metadata(file).metadata or {}).get(METADATA_KEY.encode())
     return dict(json.loads(raw)) if raw else {}
+
+
+def parquet_writer(file: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """A writer of one of the run's files; a context manager."""
+    dictionary = [name for name in DICTIONARY_COLUMNS if name in schema.names]
+    return pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=dictionary)
 
 
 def label_name_array(labels: pa.Array, names: Sequence[str]) -> pa.Array:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from scorer import schema
 from scorer.files import replacing, writing
@@ -117,7 +116,7 @@ class ShardWriter:
     @contextlib.contextmanager
     def _replacing(self, file: Path, of: pa.Schema) -> Iterator[Any]:
         """A Parquet writer of a file that appears when the block ends well."""
-        with replacing(file) as temporary, pq.ParquetWriter(temporary, of, compression="zstd") as writer:
+        with replacing(file) as temporary, schema.parquet_writer(temporary, of) as writer:
             yield writer
 
     def _scores_batch(self, scored: ScoredWindow) -> pa.RecordBatch:

@@ -60,6 +60,11 @@ class RunDirectory:
         """What the results come from."""
         return self.path / schema.MANIFEST_FILE
 
+    @property
+    def sorting(self) -> Path:
+        """Folder of what does not fit into memory while the ranking is made."""
+        return self.path / ".sorting"
+
     def score_files(self) -> list[Path]:
         """The finished score shards, in input order."""
         return sorted(self.scores.glob("part-*.parquet"))
@@ -174,6 +179,7 @@ class RunDirectory:
             for folder in (self.path, self.scores, self.rejects):
                 self._make(folder)
                 remove_unfinished(folder)
+            shutil.rmtree(self.sorting, ignore_errors=True)
 
     def _make(self, folder: Path) -> None:
         for each in (*reversed(folder.absolute().parents), folder):

@@ -230,7 +230,7 @@ def test_a_failure_before_the_first_shard_is_done_leaves_nothing(
     assert not (tmp_path / "new").exists()
 
 
-def broken(*_: object) -> None:
+def broken(*_: object, **__: object) -> None:
     raise MemoryError
 
 

@@ -81,7 +81,14 @@ from scorer.config import DEFAULT_BATCH_TOKENS, PROVIDERS, RunConfig
     help="Where to run; auto takes CUDA where it starts.",
 )
 @option("--threads", heading=SPEED, type=int, help="Threads that compute. [default: all that are allowed]")
-@option("--overwrite", heading=OUTPUT, is_flag=True, help="Replace an earlier run's results in DIR.")
+@option(
+    "--ranked-top",
+    heading=OUTPUT,
+    type=int,
+    metavar="ROWS",
+    help="Rank only so many of the most suspect rows. [default: all]",
+)
+@option("--overwrite", heading=OUTPUT, is_flag=True, help="Start afresh and replace what DIR holds, even another run.")
 @option("--no-text", heading=OUTPUT, is_flag=True, help="Leave the texts out of the results.")
 @option("--json", "as_json", heading=OUTPUT, is_flag=True, help="Print the summary as one JSON object on stdout.")
 def run_command(model_dir: Path, data: tuple[str, ...], no_text: bool, as_json: bool, **options: Any) -> None:
@@ -91,7 +98,8 @@ def run_command(model_dir: Path, data: tuple[str, ...], no_text: bool, as_json: 
     TSV or JSON Lines (.gz, .zst, .bz2 too), a folder saved by `datasets`, or the id of a hub data set.
 
     DIR receives ranked.parquet (highest loss first), scores/ (input order), rejects.parquet (rows that cannot be
-    scored, with the reason) and run.json (counts, timings, versions).
+    scored, with the reason) and run.json (counts, timings, versions). A run that was ended early goes on where it
+    stopped when it is started again.
     """
     from scorer.errors import RunInterrupted
     from scorer.progress import TerminalListener

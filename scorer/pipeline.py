@@ -24,8 +24,10 @@ import pyarrow.compute as pc
 from scorer.batching import Batch, Encoded, IntArray, batches
 from scorer.classifier import Classifier
 from scorer.distinct import DistinctTexts
+from scorer.errors import ModelError
 from scorer.labels import MISSING, UNKNOWN, LabelEncoder
 from scorer.prefetch import prefetch
+from scorer.retry import FailedTextError, Retrying
 from scorer.scoring import FloatArray, LabelArray, Scores, score
 from scorer.sources import Shard, Source, read_shards
 
@@ -246,17 +248,28 @@ def _infer(stages: Stages, windows: Generator[Window], stopped: threading.Event)
             with stages.clock.stage("infer"):
                 logits = np.empty((window.new_lengths.size, none.shape[1]), dtype=np.float32)  # of the new texts
                 advance = _even_progress(window, stages.progress)
-                for batch, answer in infer(stages.classifier, window.batches, stages.streams):
-                    logits[batch.rows] = answer
-                    advance(int(window.new_lengths[batch.rows].sum()))
-                    if stopped.is_set():
-                        return
+                try:
+                    for batch, answer in infer(Retrying(stages.classifier), window.batches, stages.streams):
+                        logits[batch.rows] = answer
+                        advance(int(window.new_lengths[batch.rows].sum()))
+                        if stopped.is_set():
+                            return
+                except FailedTextError as error:
+                    raise ModelError(_at_row(window, len(known) + error.position, error)) from error
             with stages.clock.stage("score"):
                 known = np.concatenate([known, logits])
                 scores = score(known[window.numbers], window.labels)
             if window.ends_shard:
                 known = none
             yield ScoredWindow(window, scores)
+
+
+def _at_row(window: Window, number: int, error: FailedTextError) -> str:
+    """What failed, with the first row that holds the text of this number."""
+    record = window.records.slice(int(np.flatnonzero(window.numbers == number)[0]), 1).to_pylist()[0]
+    return (
+        f"{error} It fails on row {record['row']:,} of the data, alone: id {record['id']!r}, '{record['source_file']}'."
+    )
 
 
 def infer(classifier: Classifier, batches: Sequence[Batch], streams: int) -> Generator[tuple[Batch, FloatArray]]:

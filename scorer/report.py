@@ -74,6 +74,7 @@ class RunReport:
         columns: the columns' parts.
         agreement: share of the first rows where model and label agree, with chance and best order.
         warnings: what may make the result worthless.
+        left_out: files, and rows of them, that could not be read.
         model: hash, source and precision of the model.
         options: the configuration as asked for.
         versions: versions of the packages that took part.
@@ -93,6 +94,7 @@ class RunReport:
     columns: Mapping[str, str | None]
     agreement: Mapping[str, float]
     warnings: tuple[str, ...]
+    left_out: tuple[Mapping[str, Any], ...]
     model: Mapping[str, Any]
     options: Mapping[str, Any]
     versions: Mapping[str, str]
@@ -137,7 +139,8 @@ class RunReport:
         fields = json.loads(document)
         known = {field.name: fields[field.name] for field in dataclasses.fields(cls)}
         known["output"], known["counts"] = Path(known["output"]), Counts(**known["counts"])
-        known["warnings"] = tuple(known["warnings"])
+        for name in ("warnings", "left_out"):
+            known[name] = tuple(known[name])
         return cls(**known)
 
 

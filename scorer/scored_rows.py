@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -50,7 +51,8 @@ class ScoredRows:
         self._stored = by in self.schema.names
         if not self._stored:
             self.schema = self.schema.append(pa.field(by, pa.float32()))
-        firsts = [next(self._tables([shard])) for shard in shards[:: math.ceil(len(shards) / MEASURED_SHARDS)]]
+        measured = shards[:: math.ceil(len(shards) / MEASURED_SHARDS)]
+        firsts = [table for shard in measured for table in itertools.islice(self._tables([shard]), 1)]
         self.bytes_per_row = max(1.0, sum(table.nbytes for table in firsts) / max(1, sum(map(len, firsts))))
 
     def ranked(self, top: int | None, folder: Path) -> Generator[pa.Table]:

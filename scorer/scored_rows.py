@@ -120,8 +120,8 @@ def damaged(file: Path) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(
-            f"cannot rank, for the shard '{file}' is damaged: {first_line(error)}. Remove it, and run the same "
-            "`scorer run` again: it scores that shard and ranks anew."
+            f"cannot rank: '{file}' is damaged ({first_line(error)}). Remove it and start the same `scorer run` again; "
+            "it scores that shard anew."
         ) from error
 
 

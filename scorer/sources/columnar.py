@@ -63,7 +63,10 @@ class ParquetTable(FileTable):
 
     @contextmanager
     def _open(self) -> Iterator[Any]:
-        with reading(self.name, "Parquet"), pq.ParquetFile(self.name, pre_buffer=False, buffer_size=BUFFER_BYTES) as file:
+        with (
+            reading(self.name, "Parquet"),
+            pq.ParquetFile(self.name, pre_buffer=False, buffer_size=BUFFER_BYTES) as file,
+        ):
             yield file
 
 

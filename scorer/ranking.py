@@ -51,7 +51,8 @@ def rank(directory: Path, by: RankedBy = "loss", *, top: int | None = None, runs
     shards = [shard for each in runs or [directory] for shard in RunDirectory(each).score_files()]
     if not shards:
         raise DataError(f"'{(runs or [directory])[0]}' holds no score shards to rank. Make some with: scorer run")
-    scored = ScoredRows(sorted(shards, key=lambda shard: shard.name), by)
+    rescored = [file for each in runs or [directory] for file in RunDirectory(each).rescored_files()]
+    scored = ScoredRows(sorted(shards, key=lambda shard: shard.name), by, rescored)
     with damaged(shards[0]):
         metadata = schema.read_metadata(shards[0])
     ranked_schema = scored.schema.insert(0, pa.field("rank", pa.int64()))

@@ -15,7 +15,7 @@ from types import FrameType
 import click
 
 from scorer.commands.export_onnx import export_onnx_command
-from scorer.commands.machine import demo_command, doctor_command
+from scorer.commands.machine import demo_command, doctor_command, tune_command
 from scorer.commands.ranking import rank_command, show_command
 from scorer.commands.run import run_command
 from scorer.errors import ScorerError, Terminated
@@ -33,7 +33,15 @@ def cli() -> None:
     """
 
 
-for command in (export_onnx_command, run_command, show_command, rank_command, doctor_command, demo_command):
+for command in (
+    export_onnx_command,
+    run_command,
+    show_command,
+    rank_command,
+    tune_command,
+    doctor_command,
+    demo_command,
+):
     cli.add_command(command)
 
 

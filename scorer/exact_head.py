@@ -175,7 +175,7 @@ class Rescoring:
         everything = near.rows.size == self._all_rows
         return ExactHead(
             asked=asked,
-            exact=exact.size if everything else int((exact >= floor + SAFETY * error).sum()),
+            exact=exact.size if everything else int((exact - SAFETY * error >= floor).sum()),
             rescored=known.rows.size,
             largest_error=error,
             lowest_loss=loss_of_log_odds(floor),

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from scorer.commands.common import DATA, LABELS, OUTPUT, SPEED, print_report, say
-from scorer.commands.help import Command, option
+from scorer.commands.help import Command, Count, option
 from scorer.config import DEFAULT_BATCH_TOKENS, PROVIDERS, RunConfig
 from scorer.errors import RunInterrupted, UsageError
 
@@ -61,10 +61,10 @@ from scorer.errors import RunInterrupted, UsageError
 @option(
     "--max-batch-tokens",
     heading=SPEED,
-    type=int,
+    type=Count(),
     metavar="TOKENS",
-    help="Cap on padded tokens per batch, rows times longest. "
-    f"[default: {DEFAULT_BATCH_TOKENS['cpu']:,} on a CPU, {DEFAULT_BATCH_TOKENS['cuda']:,} on CUDA, at least one text]",
+    help="Cap on padded tokens per batch, rows times longest. [default: auto: what `scorer tune` found here, "
+    f"else {DEFAULT_BATCH_TOKENS['cpu']:,} on a CPU and {DEFAULT_BATCH_TOKENS['cuda']:,} on CUDA]",
 )
 @option(
     "--max-length",
@@ -104,7 +104,13 @@ from scorer.errors import RunInterrupted, UsageError
     is_flag=True,
     help="Score with an int8 or fp16 model even where it does not keep fp32's ranking.",
 )
-@option("--threads", heading=SPEED, type=int, help="Threads that compute. [default: all that are allowed]")
+@option(
+    "--threads",
+    heading=SPEED,
+    type=Count(),
+    metavar="COUNT",
+    help="Threads that compute. [default: auto: all that affinity and cgroup allow]",
+)
 @option(
     "--ranked-top",
     heading=OUTPUT,

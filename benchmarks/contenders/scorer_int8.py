@@ -9,7 +9,9 @@ from contenders import scorer_fp32
 DESCRIPTION = "scorer run on an int8 export: the whole command"
 PRECISION = "int8"
 PACKAGES = scorer_fp32.PACKAGES
-EXPORT = "int8"
+ENVIRONMENT = None
+PROVIDERS = ("cpu",)
+EXPORTS = ("int8",)
 
 
 def load(job: Job) -> Score:

@@ -27,26 +27,39 @@ def draw_contenders(document: Mapping[str, Any], file: Path) -> None:
     by_ratio = all(each.ratio is not None for each in figures)
     figures.sort(key=lambda each: _value(each, by_ratio))
     values = [_value(each, by_ratio) for each in figures]
-    picture, axes = plt.subplots(figsize=(WIDTH_INCHES, 0.52 * len(figures) + 1.3), layout="constrained")
+    picture, axes = plt.subplots(figsize=(WIDTH_INCHES, 0.46 * len(figures) + 0.9))
     colours = [_colour(each.name) for each in figures]
     edges = [FAINT if colour == CEILING else colour for colour in colours]
-    axes.barh(range(len(figures)), values, height=0.62, color=colours, edgecolor=edges, linewidth=1)
+    axes.barh(range(len(figures)), values, height=0.6, color=colours, edgecolor=edges, linewidth=1)
     for place, (each, value) in enumerate(zip(figures, values, strict=True)):
-        shown = f"{value:.1f}x" if by_ratio else f"{value:,.0f} rows/s"
-        facts = f"{each.rows_per_s:,.0f} rows/s, {each.peak_mib:,.0f} MiB"
-        text = axes.annotate(
-            shown, (value, place), (5, 0), textcoords="offset points", va="center", color=INK, weight="bold"
-        )
-        axes.annotate(facts, (1, 0), (6, 0), xycoords=text, textcoords="offset points", color=FAINT, size=8)
-        axes.text(-0.012, place + 0.17, f"{each.name}  {each.precision}", color=INK, size=9.5, **_beside(axes))
-        axes.text(-0.012, place - 0.21, each.description, color=FAINT, size=7.5, **_beside(axes))
-    axes.set_yticks([])
-    axes.set_xlim(0, max(values, default=1) * 1.28)
+        _name_bar(axes, each, place)
+        _say_figures(axes, each, value, place, by_ratio=by_ratio)
+    axes.set(yticks=[], xlim=(0, max(values, default=1)), ylim=(-0.6, len(figures) - 0.4))
     axes.spines[["top", "right", "bottom"]].set_visible(False)
     axes.spines["left"].set_color(FAINT)
     axes.xaxis.set_visible(False)
-    axes.set_title(_headline(document, by_ratio), loc="left", size=11, color=INK, x=-0.75, wrap=False)
+    title, subtitle = _headlines(document, by_ratio=by_ratio)
+    height = picture.get_figheight()
+    picture.subplots_adjust(left=0.42, right=0.78, bottom=0.12 / height, top=1 - 0.62 / height)
+    picture.text(0.012, 1 - 0.24 / height, title, color=INK, size=13, weight="bold", va="center")
+    picture.text(0.012, 1 - 0.46 / height, subtitle, color=FAINT, size=9.5, va="center")
     _save(picture, file)
+
+
+def _name_bar(axes: Any, each: Figures, place: int) -> None:
+    """Name, precision and description, left of the bar."""
+    where = {"ha": "right", "va": "center", "transform": axes.get_yaxis_transform()}  # x in widths, y in bars
+    axes.text(-0.02, place + 0.18, f"{each.name} · {each.precision}", color=INK, size=10, **where)
+    axes.text(-0.02, place - 0.2, each.description, color=FAINT, size=8, **where)
+
+
+def _say_figures(axes: Any, each: Figures, value: float, place: int, *, by_ratio: bool) -> None:
+    """Figures right of the bar."""
+    shown = f"{value:.1f}x" if by_ratio else f"{value:,.0f}"
+    style = {"textcoords": "offset points", "annotation_clip": False}
+    text = axes.annotate(shown, (value, place), (6, 0), va="center", color=INK, size=11, weight="bold", **style)
+    facts = f"{each.rows_per_s:,.0f} rows/s · {each.peak_mib:,.0f} MiB"
+    axes.annotate(facts, (1, 0.5), (7, 0), xycoords=text, va="center", color=FAINT, size=9, **style)
 
 
 def _value(each: Figures, by_ratio: bool) -> float:
@@ -59,19 +72,15 @@ def _colour(name: str) -> str:
     return OURS if name.startswith("scorer") else OTHERS
 
 
-def _beside(axes: Any) -> dict[str, Any]:
-    """Placement left of the axis: x as a share of its width, y in its units."""
-    return {"ha": "right", "va": "center", "transform": axes.get_yaxis_transform()}
-
-
-def _headline(document: Mapping[str, Any], by_ratio: bool) -> str:
-    rows = document["work"]["rows"]
+def _headlines(document: Mapping[str, Any], *, by_ratio: bool) -> tuple[str, str]:
+    """What the bars are, and what they were measured on."""
+    on_gpu = document["provider"] == "cuda" and not document["rehearsal"]
     host = document["machine"]
-    device = ", ".join(host["gpus"]) if document["provider"] == "cuda" and not document["rehearsal"] else host["cpu"]
-    what = "times the notebook's rate" if by_ratio else "rows per second"
-    rehearsed = "Rehearsal on the CPU: " if document["rehearsal"] else ""
-    threads = f"{document['threads']} threads, " if document["provider"] == "cpu" else ""
-    return f"{rehearsed}{what}, {rows:,} rows of {', '.join(document['data'])}, {threads}{device}"
+    device = ", ".join(host["gpus"]) if on_gpu else f"{document['threads']} threads of {host['cpu']}"
+    title = "Rows per second" + (", as a multiple of the notebook's path" if by_ratio else "")
+    rehearsed = "rehearsal of the CUDA run; " if document["rehearsal"] else ""
+    rows = f"{document['work']['rows']:,} rows of {', '.join(document['data'])}"
+    return title, f"{rehearsed}{rows}, {document['checkpoint']}, {device}; MiB: peak memory of the process"
 
 
 def draw_curves(document: Mapping[str, Any], file: Path) -> None:

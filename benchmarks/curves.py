@@ -60,7 +60,7 @@ def main() -> None:
         **stamp(),
         "model": options.checkpoint.name,
         "size_model": "the demo's model" if options.size_model == demo_model() else options.size_model.name,
-        "data": [Path(each).name for each in options.data],
+        "data": ["/".join(Path(each).parts[-2:]) for each in options.data],
         "threads": options.threads,
         "machine": host,
         "lengths": lengths,

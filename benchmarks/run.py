@@ -118,7 +118,7 @@ def measure(options: argparse.Namespace, workdir: Path) -> dict[str, Any]:
         "benchmark": "contenders",
         **stamp(),
         "checkpoint": checkpoint.name,
-        "data": [Path(each).name for each in options.data],
+        "data": ["/".join(Path(each).parts[-2:]) for each in options.data],
         "seed": SEED,
         "rejected": sample.rejected,
         "repeats": options.repeats,

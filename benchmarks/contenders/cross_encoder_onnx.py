@@ -9,7 +9,7 @@ import numpy as np
 from arithmetic import cross_entropy
 from job import Job, Outcome, Score
 
-DESCRIPTION = "sentence-transformers CrossEncoder, ONNX backend, sorted, batches of 32"
+DESCRIPTION = "CrossEncoder on its ONNX backend, sorted, batches of 32"
 PRECISION = "fp32"
 PACKAGES = ("sentence-transformers", "optimum-onnx", "onnxruntime")
 ENVIRONMENT = "sentence-transformers"

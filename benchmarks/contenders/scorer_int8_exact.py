@@ -6,7 +6,7 @@ from job import Job, Score
 
 from contenders import scorer_fp32
 
-DESCRIPTION = "scorer run on an int8 export, its head again in fp32: the whole command"
+DESCRIPTION = "scorer run, int8, the head again in fp32: the whole command"
 PRECISION = "int8, head fp32"
 PACKAGES = scorer_fp32.PACKAGES
 ENVIRONMENT = None

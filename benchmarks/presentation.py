@@ -9,9 +9,11 @@ between `<!-- results NAME.json -->` and `<!-- end of results -->` is replaced.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,8 @@ from rich.console import Console
 from rich.table import Table
 
 REPOSITORY = Path(__file__).parents[1]
-PAGES = (REPOSITORY / "README.md", REPOSITORY / "benchmarks" / "README.md")
+BENCHMARKS = REPOSITORY / "benchmarks"
+PAGES = (REPOSITORY / "README.md", BENCHMARKS / "README.md")
 END = "<!-- end of results -->"
 
 
@@ -86,77 +89,84 @@ def _title(document: Mapping[str, Any], work: Workload) -> str:
 
 
 def block(document: Mapping[str, Any], file: Path, page: Path) -> str:
-    """What a page shows of a result: its chart, its table, and what it was measured on."""
+    """What a page shows of a result: its chart and what it was measured on; the benchmarks' page has its table too."""
     chart = Path(os.path.relpath(file.with_suffix(".png"), page.parent)).as_posix()
     tables = {"contenders": contenders_block, "curves": curves_block}
-    title, lines = tables[document["benchmark"]](document)
-    return "\n".join([f"![{title}]({chart})", "", *lines])
+    found = tables[document["benchmark"]](document)
+    lines = [f"![{found.title}]({chart})", "", textwrap.fill(found.said, 120)]
+    if page.parent == BENCHMARKS:
+        lines += ["", *found.table]
+    return "\n".join(lines)
 
 
-def contenders_block(document: Mapping[str, Any]) -> tuple[str, list[str]]:
-    """Title and lines for a run of the contenders."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Block:
+    """Title of the chart, what is said of it, and the lines of the table."""
+
+    title: str
+    said: str
+    table: list[str]
+
+
+def contenders_block(document: Mapping[str, Any]) -> Block:
+    """A run of the contenders."""
     figures, work = figures_of(document)
-    titles = columns(work)
-    rows = [[f"`{name}`", *rest] for name, *rest in map(cells, figures)]
-    host = document["machine"]
-    on = f"{document['threads']} threads of {host['cpu']}{_instructions(host)}"
+    on = f"{document['threads']} threads of {_processor(document)}"
     if document["provider"] == "cuda":
-        on = f"the CPU in a rehearsal ({on})" if document["rehearsal"] else f"{', '.join(host['gpus'])} and {on}"
+        gpus = ", ".join(document["machine"]["gpus"])
+        on = f"the CPU, in a rehearsal ({on})" if document["rehearsal"] else f"{gpus}, {on}"
+    ratios = [f"{each.name} {each.ratio:.1f}" for each in figures if each.name.startswith("scorer") and each.ratio]
     said = (
-        f"{work.rows:,} rows of {', '.join(document['data'])} ({work.tokens / work.rows:.1f} tokens a row), "
-        f"{document['checkpoint']}, on {on}; {document['date'][:10]}, commit {document['commit']}."
-    )
-    if work.peak_gflops:
-        said += f" GEMM peak {work.peak_gflops:,.0f} GFLOP/s."
-    failures = [f"- `{each.name}`: {each.failure}" for each in figures if each.failure is not None]
-    return f"rows per second of every contender on {document['provider']}", [
-        *markdown(titles, rows),
-        "",
-        said,
-        *(["", *failures] if failures else []),
-    ]
-
-
-def curves_block(document: Mapping[str, Any]) -> tuple[str, list[str]]:
-    """Title and lines for the cost curves."""
-    lengths = markdown(
-        ["tokens a row", "scorer rows/s", "scorer tokens/s", "notebook rows/s", "notebook tokens/s"],
-        [
-            [
-                str(each["tokens"]),
-                _number(each["scorer"]["rows_per_s"], ",.1f"),
-                _number(each["scorer"]["rows_per_s"] * each["tokens"], ",.0f"),
-                _number(each["notebook"]["rows_per_s"], ",.1f"),
-                _number(each["notebook"]["rows_per_s"] * each["tokens"], ",.0f"),
-            ]
-            for each in document["lengths"]
-        ],
-    )
-    sizes = markdown(
-        ["rows", "seconds", "rows/s", "peak MiB"],
-        [
-            [
-                f"{each['rows']:,}",
-                _number(each["seconds"], ",.1f"),
-                _number(each["rows_per_s"], ",.0f"),
-                _number(each["peak_mib"], ",.0f"),
-            ]
-            for each in document["sizes"]
-        ],
-    )
-    host = document["machine"]
-    said = (
-        f"Texts made from {', '.join(document['data'])}; {document['model']} for the lengths, {document['size_model']} "
-        f"for the sizes; {document['threads']} threads of {host['cpu']}{_instructions(host)}; "
+        f"Times the notebook's rate, median of the rounds: {', '.join(ratios)}. {work.rows:,} rows of "
+        f"{', '.join(document['data'])} ({work.tokens / work.rows:.1f} tokens a row), {document['checkpoint']}, "
+        f"on {on}; "
         f"{document['date'][:10]}, commit {document['commit']}."
     )
-    return "rate against text length and corpus size", [*lengths, "", *sizes, "", said]
+    if work.peak_gflops:
+        said += f" Peak of matrix products: {work.peak_gflops:,.0f} GFLOP/s."
+    rows = [[f"`{name}`", *rest] for name, *rest in map(cells, figures)]
+    failures = [f"- `{each.name}`: {each.failure}" for each in figures if each.failure is not None]
+    table = [*markdown(columns(work), rows), *(["", *failures] if failures else [])]
+    return Block(f"Rate of every contender on {document['provider']}", said, table)
 
 
-def _instructions(host: Mapping[str, Any]) -> str:
-    """The processor's vector instructions, in brackets."""
+def curves_block(document: Mapping[str, Any]) -> Block:
+    """The cost curves."""
+    lengths = [
+        [
+            str(each["tokens"]),
+            *(
+                format(each[who]["rows_per_s"] * factor, ",.0f")
+                for who in ("scorer", "notebook")
+                for factor in (1, each["real_tokens"])
+            ),
+        ]
+        for each in document["lengths"]
+    ]
+    sizes = [
+        [f"{each['rows']:,}", *(format(each[key], ",.0f") for key in ("seconds", "rows_per_s", "peak_mib"))]
+        for each in document["sizes"]
+    ]
+    said = (
+        f"Texts made from {', '.join(document['data'])}; scored by {document['model']} for the lengths, by "
+        f"{document['size_model']} for the sizes, on {document['threads']} threads of {_processor(document)}, "
+        f"{document['date'][:10]}, commit {document['commit']}."
+    )
+    table = [
+        *markdown(
+            ["tokens a text", "scorer rows/s", "scorer tokens/s", "notebook rows/s", "notebook tokens/s"], lengths
+        ),
+        "",
+        *markdown(["rows", "seconds", "rows/s", "peak MiB"], sizes),
+    ]
+    return Block("Rate by text length and by rows, peak memory by rows", said, table)
+
+
+def _processor(document: Mapping[str, Any]) -> str:
+    """The processor, with those of its instructions that matter."""
+    host = document["machine"]
     names = [name for name, present in (host["instructions"] or {}).items() if present]
-    return f" ({', '.join(names)})" if names else ""
+    return f"{host['cpu']} ({', '.join(names)})" if names else str(host["cpu"])
 
 
 def markdown(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -15,5 +15,5 @@ EXPORTS = ()
 
 
 def load(job: Job) -> Score:
-    """The encoder in float16; in a rehearsal the library falls back to fp32 by itself."""
-    return ctranslate2_sorted.load_as(job, "auto" if job.rehearsal else "float16")
+    """The encoder in float16; in fp32 in a rehearsal, since the library has no float16 for a CPU."""
+    return ctranslate2_sorted.load_as(job, "float32" if job.rehearsal else "float16")

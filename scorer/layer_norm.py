@@ -36,7 +36,7 @@ def unfuse_skip_layer_norm(model: Any) -> int:
 
 
 def _two_nodes(node: Any) -> list[Any]:
-    """normalized = LayerNormalization(input + bias + skip); the bias may be absent, and so may the shift (beta)."""
+    """Normalized = LayerNormalization(input + bias + skip); the bias may be absent, and so may the shift (beta)."""
     from onnx import helper
 
     names = [*node.input, "", ""][:5]

@@ -89,14 +89,20 @@ def draw_curves(document: Mapping[str, Any], file: Path) -> None:
     picture, (by_length, by_size, memory) = plt.subplots(1, 3, figsize=(WIDTH_INCHES, 3.1), layout="constrained")
     lengths = document["lengths"]
     tokens = [each["tokens"] for each in lengths]
-    for name, colour in (("scorer", OURS), ("notebook", OTHERS)):
+    for name, colour, ink, where in (("scorer", OURS, OURS, (8, 4)), ("notebook", OTHERS, FAINT, (-8, -14))):
         rates = [each[name]["rows_per_s"] for each in lengths]
         by_length.plot(tokens, rates, color=colour, marker="o", markersize=4, linewidth=2)
-        by_length.annotate(name, (tokens[0], rates[0]), (6, 2), textcoords="offset points", color=colour, size=9)
-    by_length.set(xscale="log", yscale="log", title="rows/s by tokens per text")
+        side = "left" if where[0] > 0 else "right"
+        point = (tokens[len(tokens) // 2], rates[len(tokens) // 2])
+        by_length.annotate(name, point, where, textcoords="offset points", color=ink, size=10, ha=side)
+    by_length.set(xscale="log", yscale="log", title="rows/s, by tokens of a text")
+    by_length.yaxis.set_major_formatter("{x:g}")
     by_length.set_xticks(tokens, [str(each) for each in tokens])
     sizes = [each["rows"] for each in document["sizes"]]
-    for axes, key, title in ((by_size, "rows_per_s", "rows/s by rows"), (memory, "peak_mib", "peak MiB by rows")):
+    for axes, key, title in (
+        (by_size, "rows_per_s", "rows/s of a small model, by rows"),
+        (memory, "peak_mib", "peak MiB, by rows"),
+    ):
         axes.plot(sizes, [each[key] for each in document["sizes"]], color=OURS, marker="o", markersize=4, linewidth=2)
         axes.set(xscale="log", title=title, ylim=(0, None))
         axes.set_xticks(sizes, [_short(each) for each in sizes])

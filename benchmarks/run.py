@@ -34,7 +34,7 @@ from presentation import show
 from results import Workload, summarize
 from rounds import environment, run_rounds
 
-from scorer.classifier import allowed_threads
+from scorer.machine import allowed_threads
 
 HERE = Path(__file__).parent
 

@@ -28,8 +28,8 @@ from preparation import draw, export, job_of, write_rows
 from rounds import run_rounds
 from tokenizers import Tokenizer
 
-from scorer.classifier import allowed_threads
 from scorer.demo import demo_model
+from scorer.machine import allowed_threads
 from scorer.model_directory import TOKENIZER_FILE, open_model_directory
 
 HERE = Path(__file__).parent

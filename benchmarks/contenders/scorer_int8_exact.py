@@ -1,4 +1,4 @@
-"""`scorer run` on an export with 8-bit weights, the top of the ranking scored again in fp32."""
+"""`scorer run` on an export with 8-bit weights, as it is by default: the head of the ranking exact, by fp32."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from job import Job, Score
 
 from contenders import scorer_fp32
 
-DESCRIPTION = "scorer run, int8, the head again in fp32: the whole command"
+DESCRIPTION = "scorer run in int8, the head exact: the whole command"
 PRECISION = "int8, head fp32"
 PACKAGES = scorer_fp32.PACKAGES
 ENVIRONMENT = None
 PROVIDERS = ("cpu",)
-EXPORTS = ("int8", "fp32")
+EXPORTS = ("int8",)
 
 
 def load(job: Job) -> Score:
     """Nothing: the command loads what it needs, and its time counts."""
-    return scorer_fp32.load_export(job, "int8", "--rescore-top", "auto", "--rescore-model", str(job.models / "fp32"))
+    return scorer_fp32.load_export(job, "int8")

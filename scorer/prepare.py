@@ -93,7 +93,9 @@ def prepare(config: RunConfig, listener: Listener | None = None) -> Job:
             versions=versions(installed_onnxruntime()),
         )
         directory.refuse_another_run(earlier, fingerprint)
-        plan = earlier.plan if earlier else plan_source(source, shard_rows=config.shard_rows, limit=config.limit)
+        plan = earlier.plan if earlier else _plan(config, source)
+        if plan.left_out and not config.skip_bad_files:
+            raise DataError(plan.left_out[0].reason)
         labels = _settle_labels(config, source, plan, model.contract, label_map)
         listener.info(f"Labels: {labels.description}.")
         warnings = _warn_of_unknown_labels(plan, labels, model.contract.label_names)
@@ -150,6 +152,13 @@ def open_classifier(
     )
 
 
+def _plan(config: RunConfig, source: Source) -> Plan:
+    """The shards that this run is to score."""
+    return plan_source(
+        source, shard_rows=config.shard_rows, limit=config.limit, skip_bad_files=config.skip_bad_files
+    ).part(config.shard)
+
+
 def _refuse_undecodable_names(config: RunConfig) -> None:
     """Names are written into the results, as UTF-8."""
     for option, path in (("MODEL_DIR", config.model), ("--output", config.output), ("--label-map", config.label_map)):
@@ -200,12 +209,13 @@ def _settle_labels(
 def _warn_of_unknown_labels(plan: Plan, labels: LabelEncoder, label_names: Sequence[str]) -> tuple[str, ...]:
     """A warning where so many labels are none of the model's classes that the set-up may be at fault."""
     unknown = {value: rows for value, rows in plan.label_counts.items() if labels.encode_value(value) == UNKNOWN}
-    if sum(unknown.values()) <= UNKNOWN_SHARE * plan.rows:
+    rows = sum(plan.label_counts.values())
+    if sum(unknown.values()) <= UNKNOWN_SHARE * rows:
         return ()
     values = ", ".join(shown(value) for value in list(unknown)[:10] if value is not None)
     more = ", …" if len(unknown) > 10 else ""
     return (
-        f"{sum(unknown.values()):,} of {plan.rows:,} rows have a label outside the model's {len(label_names)} classes "
+        f"{sum(unknown.values()):,} of {rows:,} rows have a label outside the model's {len(label_names)} classes "
         f"({values}{more}) and will be rejected. Is this the model for these labels?",
     )
 

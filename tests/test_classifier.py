@@ -9,7 +9,8 @@ import pytest
 
 from scorer.batching import Batch, Encoded, batches, bucket, collate
 from scorer.classifier import OnnxClassifier
-from scorer.errors import ModelError, ProviderError
+from scorer.errors import ProviderError
+from scorer.inference import Careful, FailedTextError
 from scorer.model_directory import open_model_directory
 
 
@@ -46,22 +47,17 @@ def test_a_batch_that_does_not_fit_is_computed_in_halves(classifier: OnnxClassif
     expected = classifier(batch)
     scarce = Scarce(classifier._session, 2, message)
     classifier._session = scarce
-    np.testing.assert_allclose(classifier(batch), expected, atol=1e-6)
+    logits, again = Careful(classifier)(batch)
+    np.testing.assert_allclose(logits, expected, atol=1e-6)
+    assert not again.any()
     assert scarce.sizes == [6, 3, 1, 2, 3, 1, 2]
 
 
 def test_a_row_that_does_not_fit_alone_is_an_error(classifier: OnnxClassifier) -> None:
     classifier._session = Scarce(classifier._session, 0, "out of memory")
-    with pytest.raises(ModelError, match=r"1 rows x 8 tokens: out of memory.*--max-batch-tokens"):
-        classifier(a_batch())
-
-
-def test_other_failures_are_not_tried_again(classifier: OnnxClassifier) -> None:
-    scarce = Scarce(classifier._session, 0, "invalid argument")
-    classifier._session = scarce
-    with pytest.raises(ModelError, match="invalid argument"):
-        classifier(a_batch())
-    assert scarce.sizes == [6]
+    with pytest.raises(FailedTextError, match=r"1 rows x 8 tokens: out of memory.*--max-batch-tokens") as failed:
+        Careful(classifier)(a_batch())
+    assert failed.value.position == 0
 
 
 def test_bound_outputs_are_those_of_a_plain_call(classifier: OnnxClassifier) -> None:

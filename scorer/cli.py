@@ -14,6 +14,7 @@ import click
 from scorer.commands.export_onnx import export_onnx_command
 from scorer.commands.machine import demo_command, doctor_command
 from scorer.commands.ranking import rank_command, show_command
+from scorer.commands.report import report_command
 from scorer.commands.run import run_command
 from scorer.errors import ScorerError
 
@@ -30,7 +31,15 @@ def cli() -> None:
     """
 
 
-for command in (export_onnx_command, run_command, show_command, rank_command, doctor_command, demo_command):
+for command in (
+    export_onnx_command,
+    run_command,
+    show_command,
+    rank_command,
+    report_command,
+    doctor_command,
+    demo_command,
+):
     cli.add_command(command)
 
 

@@ -76,7 +76,7 @@ function restore() {
     if (!stored) continue;
     const [verdict, name, at, annotator] = stored;
     const label = name === null ? null : labels.indexOf(name);
-    if (verdict in VERDICTS && label !== -1) answers.set(index, { verdict, label, at, annotator });
+    if (Object.hasOwn(VERDICTS, verdict) && label !== -1) answers.set(index, { verdict, label, at, annotator });
   }
 }
 

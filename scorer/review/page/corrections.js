@@ -70,7 +70,7 @@ function readLine(text, position) {
     if (line.scorer_corrections !== FORMAT_VERSION) throw new Error(`it is of version ${line.scorer_corrections}, this page reads ${FORMAT_VERSION}`);
     return [];
   }
-  if (!(line.verdict in VERDICTS) || typeof line.text_hash !== "string") throw new Error(`line ${position + 1} is no correction`);
+  if (!Object.hasOwn(VERDICTS, line.verdict) || typeof line.text_hash !== "string") throw new Error(`line ${position + 1} is no correction`);
   const label = line.verdict === "relabel" ? labels.indexOf(line.corrected_label) : null;
   if (label === -1) throw new Error(`line ${position + 1} names a label that this run does not have`);
   const at = Date.parse(line.at ?? "") || 0;

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from browser import find_chromium, open_chromium
 
 from scorer.demo import demo_corpus, demo_model
 from scorer.model_directory import open_model_directory
@@ -68,29 +68,14 @@ def scorer() -> Callable[..., subprocess.CompletedProcess[str]]:
     return run
 
 
-# What a browser without a screen, a user, and a network needs to hear.
-CHROMIUM_OPTIONS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
-
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """A real browser."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if executable is None:
-        pytest.skip("needs Chromium: apt-get install chromium")
-    with playwright.sync_playwright() as tools:
-        browser = tools.chromium.launch(executable_path=executable, args=list(CHROMIUM_OPTIONS))
+    pytest.importorskip("playwright", reason="needs the package playwright")
+    if find_chromium() is None:
+        pytest.skip("needs Chromium: bash scripts/ci-browser")
+    with open_chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

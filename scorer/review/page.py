@@ -15,7 +15,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from scorer.review import pictures
 from scorer.review.examples import Example, Examples
+from scorer.review.inline_svg import inline_svg
 from scorer.shards import replacing, writing
 
 # The script's parts, in reading order; each is a few functions, together they are one script.
@@ -36,18 +38,33 @@ TEXT_CHARACTERS = 20_000
 # Classes whose probabilities the page carries for each row, the given and the predicted one always among them.
 CLASSES_SHOWN = 12
 PROBABILITY_DIGITS = 5
+# The pictures' colours by the page's own, which follow light and dark.
+COLOURS = {
+    pictures.INK: "var(--ink)",
+    pictures.MUTED: "var(--muted)",
+    pictures.LINE: "var(--line)",
+    pictures.PANEL: "var(--panel)",
+    pictures.GIVEN: "var(--given)",
+    pictures.PREDICTED: "var(--predicted)",
+}
 
 _ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
 
-def render_page(examples: Examples, *, title: str, pictures: Mapping[str, str] | None = None, about: Any = None) -> str:
+def render_page(
+    examples: Examples,
+    *,
+    title: str,
+    about: Mapping[str, Any] | None = None,
+    drawn: Mapping[str, str] | None = None,
+) -> str:
     """The whole page.
 
     Args:
         examples: what to review.
         title: its heading.
-        pictures: name to inline SVG of each picture, or nothing.
-        about: figures about the whole ranking, as JSON values; see `page/overview.js`.
+        about: figures about the whole ranking, as `RankingFigures.to_json` gives them.
+        drawn: SVG documents of the pictures by name, as `draw_svg` gives them.
     """
     style = _part("page.css")
     script = '(() => {\n"use strict";\n' + "\n".join(map(_part, SCRIPTS)) + "})();\n"
@@ -70,7 +87,7 @@ def render_page(examples: Examples, *, title: str, pictures: Mapping[str, str] |
             "style": style,
             "script": script,
             "data": embedded_json({**_document(examples), "title": title, "about": about}),
-            **{f"picture-{name}": svg for name, svg in (pictures or {}).items()},
+            **{f"picture-{name}": inline_svg(svg, name, COLOURS) for name, svg in (drawn or {}).items()},
         },
     )
 

@@ -20,13 +20,13 @@ function drawOverview() {
     if (figure.querySelector("svg")) figure.querySelector("figcaption").textContent = caption;
     else figure.remove();
   }
-  if (!byId("pictures").children.length) {
-    byId("pictures").append(element("p", "nothing", "No pictures: the report was written without matplotlib (pip install 'scorer[report]')."));
+  if (!document.querySelector("#pictures figure")) {
+    byId("overview-summary").append(element("p", "nothing", "No pictures: the report was written without matplotlib (pip install 'scorer[report]')."));
   }
   drawClasses(about.classes);
 }
 
-const CLASS_COLUMNS = ["class", "rows", "on this page", "expected errors", "mean loss", "most often predicted instead"];
+const CLASS_COLUMNS = ["class", "rows", "on this page", "expected errors", "mean loss", "mostly predicted"];
 
 function drawClasses(classes) {
   const header = element("tr", "", ...CLASS_COLUMNS.map((name) => element("th", "", name)));

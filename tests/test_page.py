@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +71,6 @@ def test_twenty_rows_of_a_real_run_by_keyboard_with_a_reload_and_a_download(
             reviewer.reload()
             assert reviewer.answered == 12
             reviewer.filter("given", "Business")
-            reviewer.press("n")
     assert reviewer.answered == 20
     header, *lines = reviewer.download(tmp_path / "corrections.jsonl")
     assert header["label_names"] == ["World", "Sports", "Business", "Sci/Tech"]
@@ -96,3 +97,211 @@ def test_the_download_is_a_corrections_file_as_the_package_reads_it(
         assert (answer.annotator, answer.source) == ("Ann", "report")
         assert answer.moment is not None
     assert corrections.answers[0].corrected_label == ranked["predicted_label_name"][0]
+
+
+def test_filters_and_search_list_the_rows_that_the_ranking_has(reviewer: Reviewer, ranked: pl.DataFrame) -> None:
+    head = ranked.head(200)
+    first = head["label_name"][0]
+    reviewer.filter("given", first)
+    assert reviewer.matches == (head["label_name"] == first).sum()
+    predicted = head.filter(pl.col("label_name") == first)["predicted_label_name"][0]
+    reviewer.filter("predicted", predicted)
+    both = head.filter(pl.col("label_name") == first, pl.col("predicted_label_name") == predicted)
+    assert reviewer.matches == len(both)
+    assert reviewer.rank == both["rank"][0]
+    reviewer.page.click("#reset")
+    assert reviewer.text("#matches") == "200 rows"
+    reviewer.search("ORDER")
+    assert reviewer.matches == head["text"].str.to_lowercase().str.contains("order", literal=True).sum()
+    assert reviewer.page.locator("#example mark").first.inner_text().lower() == "order"
+    reviewer.search("no (such [text \\ anywhere?*")
+    assert reviewer.page.locator(".entry").count() == 0
+    assert "No row matches" in reviewer.text("#example")
+    reviewer.press("Escape", "p", "z", "n", "j", "e", "x", "l")
+    assert reviewer.answered == 0
+    reviewer.page.click("#reset")
+    reviewer.filter("sort", "loss, lowest")
+    reviewer.press("ArrowUp")
+    reviewer.page.locator(".entry").first.click()
+    assert reviewer.rank == 200
+    assert reviewer.complaints == []
+
+
+def test_answers_are_undone_taken_back_and_given_by_mouse(reviewer: Reviewer) -> None:
+    reviewer.press("p", "g", "u")
+    assert (reviewer.answered, reviewer.rank) == (3, 4)
+    reviewer.press("z")
+    assert (reviewer.answered, reviewer.rank) == (2, 3)
+    reviewer.press("k", "x")
+    assert (reviewer.answered, reviewer.rank) == (1, 2)
+    reviewer.page.keyboard.press("Control+z")
+    assert (reviewer.answered, reviewer.rank) == (2, 2)
+    reviewer.filter("status", "relabelled")
+    assert (reviewer.matches, reviewer.rank) == (1, 1)
+    reviewer.filter("status", "open")
+    assert (reviewer.matches, reviewer.rank) == (198, 3)
+    reviewer.page.click("#answer-drop")
+    assert (reviewer.matches, reviewer.rank, reviewer.answered) == (197, 4, 3)
+    reviewer.page.click("#undo")
+    assert (reviewer.matches, reviewer.rank, reviewer.answered) == (198, 3, 2)
+    reviewer.page.locator(".bar").nth(2).click()
+    assert reviewer.answered == 3
+
+
+def test_another_label_is_found_by_typing(
+    reviewer: Reviewer, ranked: pl.DataFrame, label_names: tuple[str, ...], tmp_path: Path
+) -> None:
+    row = ranked.row(0, named=True)
+    wanted = next(name for name in label_names if name not in {row["label_name"], row["predicted_label_name"]})
+    reviewer.press("l")
+    reviewer.page.keyboard.type(wanted[:4].lower())
+    reviewer.press("Enter")
+    reviewer.press("l")
+    reviewer.page.keyboard.type("no such label")
+    reviewer.press("Enter")
+    assert reviewer.answered == 1
+    _, line = reviewer.download(tmp_path / "corrections.jsonl")
+    assert (line["verdict"], line["corrected_label"]) == ("relabel", wanted)
+
+
+def test_a_colleagues_answers_are_loaded_and_the_later_one_stays(
+    reviewer: Reviewer, run: Path, context: Any, tmp_path: Path
+) -> None:
+    reviewer.press("p", "g", "u", "d")
+    lines = reviewer.download(tmp_path / "mine.jsonl")
+    theirs = [
+        lines[0],
+        {**lines[1], "verdict": "drop", "corrected_label": None, "annotator": "Bo", "at": "2031-01-01T00:00:00Z"},
+        {**lines[2], "verdict": "drop", "annotator": "Bo", "at": "2001-01-01T00:00:00Z"},
+        {**lines[3], "id": "a row of another page", "annotator": "Bo"},
+        {**lines[4], "text_hash": "0" * 32, "annotator": "Bo"},
+    ]
+    (tmp_path / "theirs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in theirs), encoding="utf-8")
+    said = reviewer.load(tmp_path / "theirs.jsonl")
+    assert "1 answers taken over" in said
+    assert "1 no newer" in said
+    assert "2 on rows that this page does not show" in said
+    _, *merged = reviewer.download(tmp_path / "merged.jsonl")
+    assert [line["verdict"] for line in merged] == ["drop", "keep", "unsure", "drop"]
+    assert [line["annotator"] for line in merged] == ["Bo", None, None, None]
+
+    second = context.browser.new_context()
+    elsewhere = Reviewer(second, tmp_path / "page.html")
+    assert elsewhere.answered == 0
+    elsewhere.load(tmp_path / "merged.jsonl")
+    assert elsewhere.answered == 4
+    elsewhere.reload()
+    assert elsewhere.answered == 4
+    second.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("not json\n", "line 1 is not JSON"),
+        ('{"id": "1"}\n', "line 1 is no correction"),
+        ('{"scorer_corrections": 9}\n', "version 9"),
+        ('{"id": "1", "text_hash": "", "verdict": "relabel", "corrected_label": "nothing"}\n', "names a label"),
+        ('{"id": "1", "text_hash": "", "verdict": "__proto__"}\n', "no correction"),
+        ("[]\n", "no correction"),
+        ("7\n", "not a JSON object"),
+    ],
+)
+def test_a_file_that_is_no_corrections_is_refused_and_named(
+    content: str, says: str, reviewer: Reviewer, tmp_path: Path
+) -> None:
+    (tmp_path / "wrong.jsonl").write_text(content, encoding="utf-8")
+    said = reviewer.load(tmp_path / "wrong.jsonl")
+    assert "wrong.jsonl" in said
+    assert says in said
+    assert reviewer.answered == 0
+
+
+def test_precision_and_what_is_to_come_are_wilsons(reviewer: Reviewer) -> None:
+    assert reviewer.text("#ahead") == "after 10 rows"
+    reviewer.press(*"pppgpudpgp" * 2)
+    errors, n, z = 14, 18, 1.96
+    share = errors / n
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    low, high = centre - half, centre + half
+    assert reviewer.text("#precision") == f"{share:.0%} ({low:.0%} to {high:.1%})"
+    ahead = f"≈ {round(100 * share)} errors ({math.floor(100 * low)} to {math.ceil(100 * high)})"
+    assert reviewer.text("#ahead") == ahead
+
+
+def test_long_texts_fold_and_unfold_and_a_hit_in_the_fold_shows(context: Any, tmp_path: Path, model: Path) -> None:
+    text = "start " + "word " * 600 + "needle " + "word " * 6_000
+    pl.DataFrame({"text": [text, "short"], "label": ["Billing", "Praise"]}).write_parquet(tmp_path / "data.parquet")
+    score(RunConfig(model=model, data=(str(tmp_path / "data.parquet"),), output=tmp_path / "out"))
+    write_page(tmp_path / "page.html", render_page(read_examples(tmp_path / "out"), title="long"))
+    reviewer = Reviewer(context, tmp_path / "page.html")
+    reviewer.search("start")
+    assert len(reviewer.text("#example .text")) < 2_000
+    assert "cut to" in reviewer.text("#example .facts")
+    assert "leaves out 13,013 characters" in reviewer.text("#example")
+    reviewer.search("needle")
+    assert "needle" in reviewer.text("#example .text")
+    reviewer.page.click("#reset")
+    reviewer.press("Escape", "e")
+    assert "needle" in reviewer.text("#example .text")
+
+
+def test_answers_of_a_longer_page_survive_a_shorter_one(run: Path, context: Any, tmp_path: Path) -> None:
+    for top in (200, 20):
+        write_page(tmp_path / f"{top}.html", render_page(read_examples(run, top), title="demo"))
+    page = Reviewer(context, tmp_path / "200.html")
+    page.press(*["p"] * 40)
+    shorter = Reviewer(context, tmp_path / "20.html")
+    assert shorter.text("#reviewed") == "20 of 20"
+    shorter.press("z", "k", "g")
+    assert Reviewer(context, tmp_path / "200.html").answered == 40
+
+
+def test_pairs_show_both_texts(context: Any, tmp_path: Path, model: Path) -> None:
+    rows = {"id": ["a"], "premise": ["First <b>text</b>"], "hypothesis": ["Second text"], "label": ["Praise"]}
+    pl.DataFrame(rows).write_parquet(tmp_path / "data.parquet")
+    columns = {"text_column": "premise", "text_pair_column": "hypothesis"}
+    score(RunConfig(model=model, data=(str(tmp_path / "data.parquet"),), output=tmp_path / "out", **columns))
+    write_page(tmp_path / "page.html", render_page(read_examples(tmp_path / "out"), title="pairs"))
+    reviewer = Reviewer(context, tmp_path / "page.html")
+    assert reviewer.page.locator("#example .text").all_inner_texts() == ["First <b>text</b>", "Second text"]
+    reviewer.press("g")
+    _, line = reviewer.download(tmp_path / "corrections.jsonl")
+    assert line["text_hash"] == text_hash("First <b>text</b>", "Second text")
+
+
+def test_a_phone_shows_one_pane_at_a_time(run: Path, chromium: Any, tmp_path: Path) -> None:
+    write_page(tmp_path / "page.html", render_page(read_examples(run, 20), title="demo"))
+    phone = chromium.new_context(viewport={"width": 390, "height": 780}, has_touch=True, is_mobile=True)
+    reviewer = Reviewer(phone, tmp_path / "page.html")
+    wide = reviewer.page.evaluate("document.documentElement.scrollWidth")
+    assert wide == 390
+    assert not reviewer.page.is_visible("#example")
+    reviewer.page.locator(".entry").nth(1).tap()
+    assert reviewer.rank == 2
+    assert not reviewer.page.is_visible("#list")
+    reviewer.page.tap("#answer-predicted")
+    assert reviewer.rank == 3
+    reviewer.page.tap("#back")
+    assert reviewer.page.is_visible("#list")
+    phone.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_follow_the_system_and_the_button(scheme: str, run: Path, chromium: Any, tmp_path: Path) -> None:
+    write_page(tmp_path / "page.html", render_page(read_examples(run, 20), title="demo"))
+    context = chromium.new_context(color_scheme=scheme)
+    reviewer = Reviewer(context, tmp_path / "page.html")
+
+    def is_dark() -> bool:
+        return bool(reviewer.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(21, 21, 19)")
+
+    assert is_dark() == (scheme == "dark")
+    reviewer.page.click("#theme")
+    assert not is_dark()
+    reviewer.page.click("#theme")
+    assert is_dark()
+    reviewer.reload()
+    assert is_dark()
+    context.close()

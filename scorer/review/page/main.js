@@ -16,11 +16,10 @@ function lookAt(index) {
   redraw();
 }
 
+/** Draw everything anew; the current row stays where it is still listed. */
 function redraw() {
   refilter();
-  if (current !== null && view.indexOf(current) === -1 && !STATUSES[filter.status]) current = view[0] ?? null;
-  if (current === null || (view.length && view.indexOf(current) === -1)) current = view[0] ?? null;
-  if (!view.length) current = null;
+  if (!view.includes(current)) current = view[0] ?? null;
   drawExample();
   scrollToCurrent();
   drawList();
@@ -32,11 +31,11 @@ function drawFigures() {
   byId("reviewed").textContent = `${wholeNumber.format(answers.size)} of ${wholeNumber.format(rowCount)}`;
   byId("progress").max = rowCount || 1;
   byId("progress").value = answers.size;
-  byId("precision").textContent = decided ? `${percent(errors / decided)} (${percent(low)} – ${percent(high)})` : "–";
+  byId("precision").textContent = decided ? `${percent(errors / decided)} (${percent(low)} to ${percent(high)})` : "–";
   const ahead = lookAhead();
   byId("ahead-name").textContent = `Next ${ahead?.rows ?? 100}`;
   byId("ahead").textContent = ahead
-    ? `≈ ${Math.round(ahead.expected)} errors (${Math.floor(ahead.low)} – ${Math.ceil(ahead.high)})`
+    ? `≈ ${Math.round(ahead.expected)} errors (${Math.floor(ahead.low)} to ${Math.ceil(ahead.high)})`
     : answers.size === rowCount ? "none left" : `after ${ENOUGH} rows`;
   const filtered = view.length !== rowCount;
   byId("matches").textContent = filtered ? `${wholeNumber.format(view.length)} of ${wholeNumber.format(rowCount)} rows` : `${wholeNumber.format(rowCount)} rows`;
@@ -150,7 +149,8 @@ const ACTIONS = {
 };
 
 function onKey(event) {
-  const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
+  // A field of a dialog that has just closed keeps the focus until the next frame.
+  const typing = /^(INPUT|SELECT)$/.test(event.target.tagName) && !event.target.closest("dialog:not([open])");
   if (event.key === "Escape" && typing) event.target.blur();
   if (typing || event.altKey || event.metaKey || document.querySelector("dialog[open]")) return;
   const undoing = event.ctrlKey && event.key === "z";
@@ -202,7 +202,8 @@ function fillSelect(id, name, entries, first) {
   select.replaceChildren(...options);
   select.addEventListener("change", () => {
     filter[name] = select.value;
-    redraw();
+    refilter();
+    lookAt(nextOpen(null) ?? view[0] ?? null);
   });
 }
 

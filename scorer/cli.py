@@ -11,6 +11,7 @@ import sys
 
 import click
 
+from scorer.commands.argilla import from_argilla_command, to_argilla_command
 from scorer.commands.export_onnx import export_onnx_command
 from scorer.commands.machine import demo_command, doctor_command
 from scorer.commands.ranking import rank_command, show_command
@@ -30,7 +31,16 @@ def cli() -> None:
     """
 
 
-for command in (export_onnx_command, run_command, show_command, rank_command, doctor_command, demo_command):
+for command in (
+    export_onnx_command,
+    run_command,
+    show_command,
+    rank_command,
+    to_argilla_command,
+    from_argilla_command,
+    doctor_command,
+    demo_command,
+):
     cli.add_command(command)
 
 

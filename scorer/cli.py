@@ -11,6 +11,8 @@ import sys
 
 import click
 
+from scorer.commands.argilla import from_argilla_command, to_argilla_command
+from scorer.commands.corrections import apply_command, corrections_command
 from scorer.commands.export_onnx import export_onnx_command
 from scorer.commands.machine import demo_command, doctor_command
 from scorer.commands.ranking import rank_command, show_command
@@ -37,6 +39,10 @@ for command in (
     show_command,
     rank_command,
     report_command,
+    to_argilla_command,
+    from_argilla_command,
+    corrections_command,
+    apply_command,
     doctor_command,
     demo_command,
 ):

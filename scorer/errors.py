@@ -10,7 +10,8 @@
     ├── ParityError                8   the exported model does not agree with PyTorch
     ├── ExportError                9   a checkpoint that cannot be exported as a single-label classifier
     ├── MissingExtraError         10   a package of an optional extra is not installed
-    └── NothingScoredError        11   the run ended with no row scored
+    ├── NothingScoredError        11   the run ended with no row scored
+    └── ServerError               12   a reviewing server cannot be reached, or refuses
 
 Each message says what happened, to which value, and what to do next. It does not hold the text of a corpus
 beyond a short excerpt. An interrupted run (SIGINT) exits with 130.
@@ -91,3 +92,9 @@ class NothingScoredError(ScorerError):
     """Every row was rejected, or there was no row."""
 
     exit_code = 11
+
+
+class ServerError(ScorerError):
+    """A reviewing server cannot be reached, refuses the key, or answers what nobody can use."""
+
+    exit_code = 12

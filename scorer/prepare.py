@@ -119,7 +119,7 @@ def _max_length(config: RunConfig, contract: ModelContract) -> int:
 
 def _settle_labels(config: RunConfig, source: Source, plan: Plan, contract: ModelContract) -> LabelEncoder:
     """How the data's labels are read; refuses data of which no label can be."""
-    label_map = _read_label_map(config.label_map) if config.label_map is not None else None
+    label_map = read_label_map(config.label_map) if config.label_map is not None else None
     labels = resolve_labels(
         plan.label_counts,
         contract.label_names,
@@ -151,7 +151,7 @@ def _warn_of_unknown_labels(plan: Plan, labels: LabelEncoder, label_names: Seque
     )
 
 
-def _read_label_map(file: Path) -> dict[str, str | int | None]:
+def read_label_map(file: Path) -> dict[str, str | int | None]:
     """The user's translation of labels.
 
     Raises:

@@ -78,6 +78,16 @@ def test_twenty_rows_of_a_real_run_by_keyboard_with_a_reload_and_a_download(
     assert reviewer.complaints == []
     assert {address.split(":")[0] for address in reviewer.requests} <= {"file", "data", "blob"}
 
+    done = scorer("apply", tmp_path / "corrections.jsonl", data, "-o", tmp_path / "corrected.parquet")
+    assert done.returncode == 0, done.stderr
+    corrected = pl.read_parquet(tmp_path / "corrected.parquet")
+    names = header["label_names"]
+    relabelled = {id_: names.index(label) for id_, verdict, label in expected if label is not None}
+    assert len(relabelled) >= 12
+    wanted = pl.col("id").cast(pl.String).replace_strict(relabelled, default=pl.col("label"), return_dtype=pl.Int64)
+    assert corrected.equals(news.with_columns(label=wanted.cast(news["label"].dtype)))
+    assert (corrected["label"] != news["label"]).sum() == len(relabelled)
+
 
 def test_the_download_is_a_corrections_file_as_the_package_reads_it(
     reviewer: Reviewer, ranked: pl.DataFrame, label_names: tuple[str, ...], tmp_path: Path

@@ -99,7 +99,8 @@ def _decide(answers: tuple[Correction, ...], on_conflict: OnConflict) -> Decisio
     if len(set(winners)) != 1:
         return Decision(answers, None, None)
     chosen = next(answer for answer in answers if _vote(answer) == winners[0])
-    return Decision(answers, chosen.verdict, chosen.label)
+    kept = chosen.label == chosen.given_label
+    return Decision(answers, "keep" if kept else chosen.verdict, chosen.label)
 
 
 def _vote(answer: Correction) -> str:

@@ -169,3 +169,28 @@ def test_the_flat_export_comes_back_as_well(run: Path, ranked: pl.DataFrame, sco
         (ranked["id"][0], "relabel"),
         (ranked["id"][1], "drop"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("export", "verdicts"),
+    [
+        ("export.json", ["relabel", "keep", "drop", "unsure"] * 2),
+        ("export-min.json", ["relabel", "keep", "drop"] * 2),  # JSON-MIN leaves skipped tasks out
+    ],
+)
+def test_exports_of_a_real_server_are_read_and_applied(
+    export: str, verdicts: list[str], scorer: Any, tmp_path: Path
+) -> None:
+    """Both files were exported by Label Studio 1.23.2 from tasks of the embedded corpus, answered through its API."""
+    file = Path(__file__).parent / "label_studio" / export
+    score(RunConfig(model=demo_model(), data=(str(demo_corpus()),), output=tmp_path / "run", limit=100))
+    done = scorer("from-label-studio", file, tmp_path / "run", "-o", tmp_path / "corrections.jsonl")
+    assert done.returncode == 0, done.stderr
+    answers = read_corrections([tmp_path / "corrections.jsonl"]).answers
+    assert [answer.verdict for answer in answers] == verdicts
+    assert all(answer.moment is not None and answer.annotator == "1" for answer in answers)
+    done = scorer("apply", tmp_path / "corrections.jsonl", demo_corpus(), "-o", tmp_path / "corrected.parquet")
+    assert done.returncode == 0, done.stderr
+    before, after = pl.read_parquet(demo_corpus()), pl.read_parquet(tmp_path / "corrected.parquet")
+    changed = before["id"].filter(before["label"] != after["label"]).to_list()
+    assert sorted(changed) == sorted(answer.id for answer in answers if answer.verdict == "relabel")

@@ -235,7 +235,7 @@ def test_precision_and_what_is_to_come_are_wilsons(reviewer: Reviewer) -> None:
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     low, high = centre - half, centre + half
-    assert reviewer.text("#precision") == f"{share:.0%} ({low:.0%} to {high:.1%})"
+    assert reviewer.text("#precision") == f"{share:.0%} ({low:.0%} to {high:.0%})"
     ahead = f"≈ {round(100 * share)} errors ({math.floor(100 * low)} to {math.ceil(100 * high)})"
     assert reviewer.text("#ahead") == ahead
 

@@ -5,8 +5,10 @@ The one module that imports matplotlib, and only when something is drawn.
 
 from __future__ import annotations
 
+import contextlib
 import io
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -105,15 +107,19 @@ def write_plots(figures: RankingFigures, directory: Path, plot_format: str = "pn
     return files
 
 
-def _drawing() -> Any:
-    """A context with this module's style, and the fonts that are there."""
+@contextlib.contextmanager
+def _drawing() -> Iterator[None]:
+    """This module's style, with the fonts that are there."""
     try:
         import matplotlib as mpl
         from matplotlib import font_manager
     except ImportError as error:
         raise MissingExtraError("matplotlib", "report", "Drawing pictures") from error
     known = set(font_manager.get_font_names())
-    return mpl.rc_context({**_STYLE, "font.family": [font for font in _FONTS if font in known]})
+    fonts = [font for font in _FONTS if font in known]
+    with mpl.rc_context({**_STYLE, "font.family": fonts}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)  # a box is drawn for it
+        yield
 
 
 def _figure(name: str, figures: RankingFigures) -> Any:

@@ -20,10 +20,14 @@ function element(tag, className = "", ...children) {
 
 const wholeNumber = new Intl.NumberFormat("en");
 
-function percent(share) {
-  const digits = share > 0 && share < 0.0995 ? 1 : share > 0.9 && share < 1 ? 1 : 0;
-  if (share > 0 && share < 0.001) return "<0.1%";
+function percent(share, digits = 0) {
   return `${(100 * share).toFixed(digits)}%`;
+}
+
+/** A probability: finer near both ends, where it matters. */
+function shownProbability(share) {
+  if (share < 0.001) return "<0.1%";
+  return percent(share, share < 0.1 || (share > 0.9 && share < 1) ? 1 : 0);
 }
 
 /** P(label) of a row, or null where the page does not carry it. */

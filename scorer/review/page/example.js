@@ -51,7 +51,7 @@ function answerLine(index) {
 function verdictCards(index) {
   const card = (kind, label) => {
     const share = probability(index, label);
-    return element("div", `card ${kind}`, element("span", "kind", kind), labelName(label, "label"), element("span", "share", share === null ? "" : percent(share)));
+    return element("div", `card ${kind}`, element("span", "kind", kind), labelName(label, "label"), element("span", "share", share === null ? "" : shownProbability(share)));
   };
   const cards = element("div", "cards", card("given", rows.label[index]));
   if (rows.predicted[index] === rows.label[index]) cards.firstChild.querySelector(".kind").textContent = "given and predicted";
@@ -97,7 +97,7 @@ function bars(index) {
     bar.dataset.label = label;
     const fill = element("span", "fill");
     fill.style.width = `${100 * share}%`;
-    bar.append(few ? element("kbd", "", String(label + 1)) : element("span"), labelName(label, "label"), element("span", "track", fill), element("span", "share", percent(share)));
+    bar.append(few ? element("kbd", "", String(label + 1)) : element("span"), labelName(label, "label"), element("span", "track", fill), element("span", "share", shownProbability(share)));
     bar.addEventListener("click", () => answerCurrent("relabel", label));
     box.append(bar);
   }

@@ -48,12 +48,12 @@ function excerptOf(index) {
   return (from ? "… " : "") + text.slice(from, from + EXCERPT);
 }
 
-/** Scroll so that the current row is seen. */
+/** Scroll so that the current row is seen, with a little of what comes before and after it. */
 function scrollToCurrent() {
   const place = view.indexOf(current);
   if (place === -1) return;
-  const top = place * ENTRY_HEIGHT;
-  const room = list.clientHeight - ENTRY_HEIGHT;
-  if (top < list.scrollTop) list.scrollTop = Math.max(0, top - ENTRY_HEIGHT);
-  else if (top > list.scrollTop + room) list.scrollTop = top - room + ENTRY_HEIGHT;
+  const first = (place - 1) * ENTRY_HEIGHT;
+  const last = (place + 3) * ENTRY_HEIGHT - list.clientHeight;
+  if (first < list.scrollTop) list.scrollTop = Math.max(0, first);
+  else if (last > list.scrollTop) list.scrollTop = last;
 }

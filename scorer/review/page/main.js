@@ -49,7 +49,7 @@ function drawPace() {
   const { rows: answered, minutes } = pace();
   const seconds = Math.round(minutes * 60);
   const clock = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
-  byId("pace").textContent = answered ? `${clock} · ${(answered / Math.max(minutes, 1 / 60)).toFixed(1)} rows/min` : "–";
+  byId("pace").textContent = answered ? `${clock} · ${(answered / Math.max(minutes, 1 / 60)).toFixed(1)}/min` : "–";
 }
 
 let toastTimer = 0;
@@ -102,7 +102,7 @@ function listChoices() {
 function drawChoices() {
   byId("label-choices").replaceChildren(...choices.map((label, place) => {
     const share = probability(current, label);
-    const choice = element("li", place === chosen ? "chosen" : "", labelName(label), element("span", "share", share === null ? "" : percent(share)));
+    const choice = element("li", place === chosen ? "chosen" : "", labelName(label), element("span", "share", share === null ? "" : shownProbability(share)));
     choice.setAttribute("role", "option");
     choice.setAttribute("aria-selected", String(place === chosen));
     choice.addEventListener("click", () => choose(label));

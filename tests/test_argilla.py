@@ -10,7 +10,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,17 +31,11 @@ pytestmark = [
 ]
 if missing() is None:
     pytest.importorskip("argilla", reason="needs the extra `argilla`")
-    from argilla_helpers import Server, serving, wait_until
+    from argilla_helpers import Server, wait_until
 
 LABELS = ("World", "Sports", "Business")
 NEWS_ROWS = 1_500
 LARGE_HEAD = 5_000
-
-
-@pytest.fixture(scope="session")
-def argilla() -> Iterator[Server]:
-    with serving() as server:
-        yield server
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from types import FrameType
 
 import click
 
@@ -19,9 +22,9 @@ from scorer.commands.machine import demo_command, doctor_command
 from scorer.commands.ranking import rank_command, show_command
 from scorer.commands.report import report_command
 from scorer.commands.run import run_command
-from scorer.errors import ScorerError
+from scorer.errors import ScorerError, Terminated
 
-INTERRUPTED = 130
+INTERRUPTED, TERMINATED = 130, 143
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -58,6 +61,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal without Unicode shows escapes, and goes on
             stream.reconfigure(errors="backslashreplace")
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         sys.exit(cli.main(prog_name="scorer", standalone_mode=False))
     except click.ClickException as error:
@@ -66,12 +70,14 @@ def main() -> None:
     except ScorerError as error:
         from scorer.display import visible
 
-        message = "\n".join(visible(line) for line in str(error).split("\n"))
+        lines = [*str(error).split("\n"), *getattr(error, "__notes__", [])]
+        message = "\n".join(visible(line) for line in lines)
         click.echo(f"Error: {message}", err=True)
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted.", err=True)
-        sys.exit(INTERRUPTED)
+    except (KeyboardInterrupt, click.Abort) as interrupt:
+        terminated = any(isinstance(cause, Terminated) for cause in _causes(interrupt))
+        click.echo("Terminated." if terminated else "Interrupted.", err=True)
+        sys.exit(TERMINATED if terminated else INTERRUPTED)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
@@ -82,3 +88,16 @@ def main() -> None:
         at = f": '{excerpt(str(error.filename), 200)}'" if error.filename else ""
         click.echo(f"Error: {excerpt(reason, 500)}{at}", err=True)
         sys.exit(ScorerError.exit_code)
+
+
+def _terminate(signal_number: int, frame: FrameType | None) -> None:
+    """End as an interrupt does: what is finished is kept."""
+    raise Terminated
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The exception and what it came from."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__

@@ -26,6 +26,18 @@ DEFAULT_BATCH_TOKENS = {"cpu": 512, "cuda": 65_536}
 DEFAULT_MAX_LENGTH = 512
 # Rows of the head that the summary shows.
 SUMMARY_ROWS = 10
+# Options that count something.
+_COUNTS = (
+    "max_batch_tokens",
+    "max_length",
+    "threads",
+    "limit",
+    "window_rows",
+    "shard_rows",
+    "workers",
+    "ranked_top",
+    "top_k_probabilities",
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,6 +66,11 @@ class RunConfig:
         keep_text: write texts into the scores and the ranking.
         window_rows: rows tokenized and sorted together.
         shard_rows: rows of one score shard.
+        shard: (I, N) scores the I-th of N parts of the data, from 1; None scores all.
+        workers: processes that score shards side by side.
+        skip_bad_files: leave out what cannot be read and go on, instead of stopping there.
+        ranked_top: rank only this many of the most suspect rows; None ranks all.
+        top_k_probabilities: keep only the K highest of a row's probabilities; None keeps all.
     """
 
     model: Path
@@ -77,6 +94,11 @@ class RunConfig:
     keep_text: bool = True
     window_rows: int = WINDOW_ROWS
     shard_rows: int = SHARD_ROWS
+    shard: tuple[int, int] | None = None
+    workers: int = 1
+    skip_bad_files: bool = False
+    ranked_top: int | None = None
+    top_k_probabilities: int | None = None
 
     def __post_init__(self) -> None:
         """Check what can be checked without reading a file.
@@ -86,10 +108,12 @@ class RunConfig:
         """
         if not self.data:
             raise UsageError("no data given. Name one or more files, globs or folders, or a hub data set id.")
-        for name in ("max_batch_tokens", "max_length", "threads", "limit", "window_rows", "shard_rows"):
+        for name in _COUNTS:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"--{name.replace('_', '-')} is {value}; it must be at least 1.")
+        if self.shard is not None and not 1 <= self.shard[0] <= self.shard[1]:
+            raise UsageError(f"--shard is {self.shard[0]}/{self.shard[1]}; it must be I/N with I from 1 to N.")
         if self.provider not in PROVIDERS:
             raise UsageError(f"--provider is '{self.provider}'; it must be one of {', '.join(PROVIDERS)}.")
         if self.label_map is not None and self.labels_by_index:

@@ -14,7 +14,7 @@
     └── ServerError               12   a reviewing server cannot be reached, or refuses
 
 Each message says what happened, to which value, and what to do next. It does not hold the text of a corpus
-beyond a short excerpt. An interrupted run (SIGINT) exits with 130.
+beyond a short excerpt. A run that SIGINT interrupts exits with 130, one that SIGTERM ends with 143.
 """
 
 from __future__ import annotations
@@ -98,3 +98,20 @@ class ServerError(ScorerError):
     """A reviewing server cannot be reached, refuses the key, or answers what nobody can use."""
 
     exit_code = 12
+
+
+class RunInterrupted(KeyboardInterrupt):
+    """A person or a system ended the run.
+
+    Attributes:
+        state: how much is finished, as a sentence.
+        kept: whether there is something to go on with.
+    """
+
+    def __init__(self, state: str, *, kept: bool) -> None:
+        super().__init__(state)
+        self.state, self.kept = state, kept
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, raised where it arrived."""

@@ -16,6 +16,7 @@ from scorer.checkpoint import Checkpoint
 from scorer.errors import ExportError
 from scorer.first_token import PREFIX as FIRST_TOKEN_PREFIX
 from scorer.first_token import keep_first_token
+from scorer.layer_norm import unfuse_skip_layer_norm
 from scorer.model_directory import CONFIG_FILE, MODEL_FILE, Optimization, Precision
 
 TASK = "text-classification"
@@ -88,7 +89,7 @@ def write_graph(
         with contextlib.chdir(scratch):
             level = _export(checkpoint, workshop, optimize, notify)
             graph = workshop / MODEL_FILE
-            first_token = level in {"O2", "O3"} and _keep_first_token(graph, notify)
+            first_token = level in {"O2", "O3"} and _rewrite(graph, notify)
             if precision == "fp16":
                 _to_fp16(graph)
             elif precision == "int8":
@@ -157,16 +158,16 @@ def _optimize_generally(graph: Path) -> None:
     _save(optimized.model, graph)
 
 
-def _keep_first_token(graph: Path, notify: Callable[[str], None]) -> bool:
-    """Compute the last layer for the first token alone, where the graph allows it; returns whether it does."""
+def _rewrite(graph: Path, notify: Callable[[str], None]) -> bool:
+    """What fusion leaves to gain; returns whether the last layer is computed for the first token alone."""
     import onnx
 
     model = onnx.load(graph)
     reason = keep_first_token(model)
-    if reason is None:
-        _save(model, graph)
-    else:
+    if reason is not None:
         notify(f"the last layer is computed for all tokens: {reason}")
+    if unfuse_skip_layer_norm(model) or reason is None:
+        _save(model, graph)
     return reason is None
 
 
@@ -182,7 +183,11 @@ def _to_fp16(graph: Path) -> None:
 
 
 def _to_int8(graph: Path) -> None:
-    """Weights to signed 8-bit integers, a scale per output channel; activations are quantized as they come."""
+    """Weights to signed 7-bit integers, a scale per output channel; activations are quantized as they come.
+
+    The eighth bit is left free: processors without 8-bit dot products add two products in 16 bits, which full weights
+    would overflow, so that an export's answers would depend on the processor.
+    """
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -193,6 +198,7 @@ def _to_int8(graph: Path) -> None:
         graph,
         quantized,
         per_channel=True,
+        reduce_range=True,
         weight_type=QuantType.QInt8,
         nodes_to_exclude=[name for name in names if name.startswith(FIRST_TOKEN_PREFIX)],
         # The fused operators hide their output types from onnx's shape inference; all of them are float.

@@ -8,13 +8,15 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from scorer.classifier import OnnxClassifier, allowed_threads, import_onnxruntime
+from scorer.classifier import OnnxClassifier, allowed_threads, import_onnxruntime, installed_onnxruntime
 from scorer.config import DEFAULT_BATCH_TOKENS, RunConfig
 from scorer.errors import DataError, NothingScoredError, UsageError
 from scorer.labels import UNKNOWN, UNKNOWN_SHARE, LabelEncoder, resolve_labels, shown
 from scorer.listener import Listener, Silence
+from scorer.manifest import Manifest, fingerprint_of
 from scorer.model_directory import ModelContract, ModelDirectory, open_model_directory
 from scorer.pipeline import Clock, Stages
+from scorer.report import versions
 from scorer.shards import RunDirectory
 from scorer.sources import Plan, Source, open_source, plan_source
 from scorer.tokenization import TextEncoder
@@ -28,7 +30,7 @@ class Job:
         config: what was asked for.
         directory: where results will go.
         model: the model directory.
-        plan: shards and label counts of the data.
+        manifest: what decides the results, and the shards and label counts of the data.
         stages: the pipeline's parts.
         classifier: the session, also in `stages`.
         threads: threads that compute.
@@ -39,12 +41,17 @@ class Job:
     config: RunConfig
     directory: RunDirectory
     model: ModelDirectory
-    plan: Plan
+    manifest: Manifest
     stages: Stages
     classifier: OnnxClassifier
     threads: int
     max_length: int
     warnings: tuple[str, ...]
+
+    @property
+    def plan(self) -> Plan:
+        """Shards and label counts of the data."""
+        return self.manifest.plan
 
 
 def prepare(config: RunConfig, listener: Listener | None = None) -> Job:
@@ -56,7 +63,7 @@ def prepare(config: RunConfig, listener: Listener | None = None) -> Job:
     listener = listener or Silence()
     _refuse_undecodable_names(config)
     directory = RunDirectory(config.output)
-    directory.refuse_earlier_results(overwrite=config.overwrite)
+    earlier = directory.earlier_run(overwrite=config.overwrite)
     import_onnxruntime()
     clock = Clock()
     with clock.stage("prepare"):
@@ -72,14 +79,26 @@ def prepare(config: RunConfig, listener: Listener | None = None) -> Job:
     with clock.stage("plan"):
         source = open_source(config, listener.info)
         encoder.check_room(pairs=source.columns.text_pair is not None)
-        plan = plan_source(source, shard_rows=config.shard_rows, limit=config.limit)
-        labels = _settle_labels(config, source, plan, model.contract)
+        label_map = read_label_map(config.label_map) if config.label_map is not None else None
+        fingerprint = fingerprint_of(
+            config,
+            model,
+            source,
+            max_length=max_length,
+            label_map=label_map,
+            versions=versions(installed_onnxruntime()),
+        )
+        directory.refuse_another_run(earlier, fingerprint)
+        plan = earlier.plan if earlier else plan_source(source, shard_rows=config.shard_rows, limit=config.limit)
+        labels = _settle_labels(config, source, plan, model.contract, label_map)
         listener.info(f"Labels: {labels.description}.")
         warnings = _warn_of_unknown_labels(plan, labels, model.contract.label_names)
         for warning in warnings:
             listener.warning(warning)
     with clock.stage("session"):
         classifier = OnnxClassifier(model.model_file, model.contract.label_names, config.provider)
+    fingerprint["device"] = classifier.provider
+    directory.refuse_another_run(earlier, fingerprint)
     device = "cpu" if classifier.provider == "CPUExecutionProvider" else "cuda"
     stages = Stages(
         source=source,
@@ -93,7 +112,8 @@ def prepare(config: RunConfig, listener: Listener | None = None) -> Job:
         clock=clock,
         progress=listener.advanced,
     )
-    return Job(config, directory, model, plan, stages, classifier, threads, max_length, warnings)
+    manifest = Manifest(fingerprint, plan)
+    return Job(config, directory, model, manifest, stages, classifier, threads, max_length, warnings)
 
 
 def _refuse_undecodable_names(config: RunConfig) -> None:
@@ -117,9 +137,14 @@ def _max_length(config: RunConfig, contract: ModelContract) -> int:
     return config.max_length
 
 
-def _settle_labels(config: RunConfig, source: Source, plan: Plan, contract: ModelContract) -> LabelEncoder:
+def _settle_labels(
+    config: RunConfig,
+    source: Source,
+    plan: Plan,
+    contract: ModelContract,
+    label_map: dict[str, str | int | None] | None,
+) -> LabelEncoder:
     """How the data's labels are read; refuses data of which no label can be."""
-    label_map = read_label_map(config.label_map) if config.label_map is not None else None
     labels = resolve_labels(
         plan.label_counts,
         contract.label_names,

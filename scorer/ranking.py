@@ -1,37 +1,40 @@
-"""From score shards to one ranking. Polars, lazy; nothing here knows of models or tokens."""
+"""From score shards to one ranking, whatever their size. Nothing here knows of models or tokens.
+
+The shards are sorted outside of memory (`external_sort`); polars reads the head of the result.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from scorer import schema, scoring
+from scorer import schema
 from scorer.config import RANKED_BY, RankedBy
 from scorer.errors import DataError, UsageError
-from scorer.shards import RunDirectory, replacing, writing
+from scorer.files import replacing, writing
+from scorer.scored_rows import ScoredRows, damaged, first_line
+from scorer.shards import RunDirectory
 
-# Rows per row group of the ranking: a size that other readers like.
+# Rows per row group of the ranking, a size that other readers like, and their bytes where texts are long.
 ROW_GROUP_ROWS = 65_536
-# Whether a high value is the suspect one.
-HIGH_IS_SUSPECT: Mapping[RankedBy, bool] = {
-    "loss": True,
-    "self_confidence": False,
-    "normalized_margin": False,
-    "entropy": True,
-}
+ROW_GROUP_BYTES = 128 * 2**20
 
 
-def rank(directory: Path, by: RankedBy = "loss") -> Path:
+def rank(directory: Path, by: RankedBy = "loss", *, top: int | None = None) -> Path:
     """Rank all scored rows of a run and write `ranked.parquet`.
 
     Args:
         directory: a run's output directory.
         by: the score to rank by; the most suspect row gets rank 1, ties go by row. A score that the shards do
             not hold (normalized_margin, entropy) is added as a column.
+        top: rank only this many of the most suspect rows.
 
     Returns:
         The ranking's file.
@@ -44,53 +47,68 @@ def rank(directory: Path, by: RankedBy = "loss") -> Path:
     if by not in RANKED_BY:
         raise UsageError(f"cannot rank by '{by}'; known are {', '.join(RANKED_BY)}.")
     run = RunDirectory(directory)
-    shards = sorted(run.scores.glob("part-*.parquet"))
+    shards = run.score_files()
     if not shards:
         raise DataError(f"'{directory}' holds no score shards to rank. Make some with: scorer run")
-    try:
+    scored = ScoredRows(shards, by)
+    with damaged(shards[0]):
         metadata = schema.read_metadata(shards[0])
-        rows = with_score(pl.scan_parquet(shards), by)
-        ranked = rows.sort([by, "row"], descending=[HIGH_IS_SUSPECT[by], False]).with_row_index("rank", offset=1)
-        with writing(run.ranked), replacing(run.ranked) as temporary:
-            ranked.with_columns(pl.col("rank").cast(pl.Int64)).sink_parquet(
-                temporary,
-                compression="zstd",
-                row_group_size=ROW_GROUP_ROWS,
-                metadata=schema.file_metadata({**metadata, "ranked_by": by}),
-            )
-    except (pl.exceptions.PolarsError, pa.ArrowException) as error:
-        raise DataError(
-            f"cannot rank the shards in '{run.scores}': {_first_line(error)}. A shard is damaged; score again with: "
-            "scorer run --overwrite"
-        ) from error
+    ranked_schema = scored.schema.insert(0, pa.field("rank", pa.int64()))
+    document = schema.file_metadata({**metadata, "ranked_by": by})
+    group_rows = min(ROW_GROUP_ROWS, max(1, int(ROW_GROUP_BYTES / scored.bytes_per_row)))
+    with (
+        writing(run.ranked),
+        replacing(run.ranked) as temporary,
+        schema.parquet_writer(temporary, ranked_schema.with_metadata(document)) as writer,
+        contextlib.closing(scored.ranked(top, run.sorting)) as tables,
+    ):
+        first = 1
+        for table in _regrouped(tables, group_rows):
+            ranks = pa.array(np.arange(first, first + len(table), dtype=np.int64))
+            writer.write_table(table.add_column(0, "rank", ranks).cast(writer.schema), row_group_size=group_rows)
+            first += len(table)
     return run.ranked
 
 
-def with_score(rows: pl.LazyFrame, by: RankedBy) -> pl.LazyFrame:
-    """The rows with the column `by`, computed where the shards do not hold it."""
-    functions = {"normalized_margin": _margin, "entropy": _entropy}
-    if by not in functions:
-        return rows
-    inputs = pl.struct("label", "probabilities")
-    return rows.with_columns(inputs.map_batches(functions[by], return_dtype=pl.Float32).alias(by))
+def _regrouped(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """The same rows in tables of so many rows."""
+    held: list[pa.Table] = []
+    count = 0
+    for table in tables:
+        held.append(table)
+        count += len(table)
+        if count >= rows:
+            whole = pa.concat_tables(held)
+            for start in range(0, count - rows + 1, rows):
+                yield whole.slice(start, rows)
+            count %= rows
+            held = [whole.slice(len(whole) - count)]
+    if count:
+        yield pa.concat_tables(held)
 
 
-def gather_rejects(directory: Path) -> int:
-    """Join the rejects of all shards into `rejects.parquet` and remove them; returns their number."""
-    run = RunDirectory(directory)
-    parts = sorted(run.rejects.glob("part-*.parquet"))
+def gather_rejects(directory: Path, schema_of_rejects: pa.Schema) -> None:
+    """Join the rejects of all shards into `rejects.parquet`.
+
+    Raises:
+        DataError: the rejects of a shard are damaged.
+        OutputError: the file cannot be written.
+    """
     target = directory / schema.REJECTS_FILE
-    with writing(target), replacing(target) as temporary:
-        pl.scan_parquet(parts).sink_parquet(
-            temporary,
-            compression="zstd",
-            metadata=schema.file_metadata(schema.read_metadata(parts[0])),
-        )
-    with writing(run.rejects):
-        for part in parts:
-            part.unlink()
-        run.rejects.rmdir()
-    return int(pl.scan_parquet(target).select(pl.len()).collect().item())
+    with (
+        writing(target),
+        replacing(target) as temporary,
+        schema.parquet_writer(temporary, schema_of_rejects) as writer,
+    ):
+        for part in sorted(RunDirectory(directory).rejects.glob("part-*.parquet")):
+            try:
+                for batch in pq.ParquetFile(part).iter_batches():
+                    writer.write_batch(batch.cast(schema_of_rejects))
+            except pa.ArrowException as error:
+                raise DataError(
+                    f"cannot read '{part}': {first_line(error)}. Remove it and '{directory / 'scores' / part.name}', "
+                    "and run the same command again."
+                ) from error
 
 
 def open_ranking(directory: Path) -> tuple[pl.LazyFrame, dict[str, Any]]:
@@ -107,7 +125,7 @@ def open_ranking(directory: Path) -> tuple[pl.LazyFrame, dict[str, Any]]:
         metadata = schema.read_metadata(file)
     except (OSError, ValueError) as error:  # pyarrow's ArrowInvalid is a ValueError
         raise DataError(
-            f"cannot read '{file}': {_first_line(error)}. Rank again with: scorer rank {directory}"
+            f"cannot read '{file}': {first_line(error)}. Rank again with: scorer rank {directory}"
         ) from error
     if "ranked_by" not in metadata:
         raise DataError(f"'{file}' is not a ranking that scorer wrote. Make one with: scorer run")
@@ -136,7 +154,7 @@ def head(directory: Path, top: int, *, label: str | None = None, predicted: str 
         return ranked.drop("probabilities").head(top).collect().to_dicts()
     except pl.exceptions.PolarsError as error:
         raise DataError(
-            f"cannot read the ranking in '{directory}': {_first_line(error)}. Rank again with: scorer rank {directory}"
+            f"cannot read the ranking in '{directory}': {first_line(error)}. Rank again with: scorer rank {directory}"
         ) from error
 
 
@@ -154,18 +172,3 @@ def label_index(wanted: str, names: Sequence[str]) -> int:
     if wanted.isdecimal() and int(wanted) < len(names):
         return int(wanted)
     raise UsageError(f"there is no label '{wanted}'; the model's labels are: {', '.join(names)}.")
-
-
-def _first_line(error: Exception) -> str:
-    """What happened; polars adds the plan of its query below."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(". ")
-
-
-def _margin(rows: pl.Series) -> pl.Series:
-    fields = rows.struct
-    margin = scoring.normalized_margin(fields.field("probabilities").to_numpy(), fields.field("label").to_numpy())
-    return pl.Series(margin)
-
-
-def _entropy(rows: pl.Series) -> pl.Series:
-    return pl.Series(scoring.entropy(rows.struct.field("probabilities").to_numpy()))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from scorer.config import RunConfig
+from scorer.tally import Tally
 
 PACKAGES = ("scorer", "numpy", "polars", "pyarrow", "tokenizers")
 
@@ -39,6 +40,20 @@ class Counts:
     tokens: int
     padded_tokens: int
 
+    @classmethod
+    def of(cls, tally: Tally) -> Counts:
+        """What was counted."""
+        return cls(
+            read=tally.read,
+            scored=tally.scored,
+            rejected=tally.rejected,
+            rejected_by_reason=dict(tally.reasons),
+            distinct=tally.distinct,
+            truncated=tally.truncated,
+            tokens=tally.tokens,
+            padded_tokens=tally.padded_tokens,
+        )
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RunReport:
@@ -47,6 +62,7 @@ class RunReport:
     Attributes:
         output: the directory that holds the results.
         counts: rows and tokens.
+        resumed: shards, scored rows and tokens of earlier runs that this one went on with.
         seconds: time per stage; stages run side by side, so they add up to more than `elapsed_s`.
         elapsed_s: seconds from the start of the run to the written ranking.
         scoring_s: seconds from the first row read to the last row written.
@@ -65,6 +81,7 @@ class RunReport:
 
     output: Path
     counts: Counts
+    resumed: Mapping[str, int]
     seconds: Mapping[str, float]
     elapsed_s: float
     scoring_s: float
@@ -82,13 +99,13 @@ class RunReport:
 
     @property
     def rows_per_s(self) -> float:
-        """Scored rows per second of scoring."""
-        return self.counts.scored / self.scoring_s if self.scoring_s else 0.0
+        """Rows per second of scoring, those of earlier runs left out."""
+        return (self.counts.scored - self.resumed["scored"]) / self.scoring_s if self.scoring_s else 0.0
 
     @property
     def tokens_per_s(self) -> float:
-        """Real tokens computed per second of scoring."""
-        return self.counts.tokens / self.scoring_s if self.scoring_s else 0.0
+        """Real tokens computed per second of scoring, those of earlier runs left out."""
+        return (self.counts.tokens - self.resumed["tokens"]) / self.scoring_s if self.scoring_s else 0.0
 
     @property
     def padding_efficiency(self) -> float:
@@ -109,6 +126,19 @@ class RunReport:
     def to_json(self) -> str:
         """run.json."""
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, document: str) -> RunReport:
+        """Parse run.json.
+
+        Raises:
+            ValueError, TypeError, KeyError: the document is no report.
+        """
+        fields = json.loads(document)
+        known = {field.name: fields[field.name] for field in dataclasses.fields(cls)}
+        known["output"], known["counts"] = Path(known["output"]), Counts(**known["counts"])
+        known["warnings"] = tuple(known["warnings"])
+        return cls(**known)
 
 
 def options_of(config: RunConfig) -> dict[str, Any]:

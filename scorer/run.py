@@ -1,7 +1,7 @@
 """One run, from configuration to report; the command line and the Python API both enter here.
 
 prepare   open the model and the data, settle the labels, start the session; nothing is written yet
-score     every shard through the pipeline, written as it comes
+score     every shard that is not done yet, written as it comes
 rank      shards into one ranking
 report    run.json, written last: a directory with it holds a finished run
 """
@@ -11,59 +11,30 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections import Counter
 from typing import Any
 
-from scorer.agreement import Confusion
 from scorer.classifier import installed_onnxruntime
 from scorer.config import RunConfig
-from scorer.errors import NothingScoredError
+from scorer.engines.local import score_here
+from scorer.errors import NothingScoredError, RunInterrupted, ScorerError
 from scorer.listener import Listener, Silence
-from scorer.pipeline import ScoredWindow, score_shards
+from scorer.manifest import refuse_changed_data
 from scorer.prepare import Job, prepare
 from scorer.ranking import gather_rejects, rank
 from scorer.report import Counts, RunReport, options_of, versions
 from scorer.schema import REJECT_REASONS
-from scorer.shards import ShardWriter
+from scorer.shard_writer import ShardWriter
+from scorer.tally import HEAD_ROWS, Tally
 
-
-class _Tally:
-    """What is counted while windows are written."""
-
-    def __init__(self, classes: int) -> None:
-        self.read = self.scored = self.distinct = self.truncated = self.tokens = self.padded_tokens = 0
-        self.reasons: Counter[str] = Counter()
-        self.confusion = Confusion(classes)
-
-    def add(self, scored: ScoredWindow) -> None:
-        """Count a window."""
-        window = scored.window
-        self.read += window.records.num_rows + window.rejects.num_rows
-        self.scored += window.records.num_rows
-        self.truncated += int(window.truncated.sum())
-        self.distinct += window.new_lengths.size
-        self.tokens += window.tokens
-        self.padded_tokens += window.padded_tokens
-        self.reasons.update(window.rejects.column("reason").to_pylist())
-        if not self.confusion.full:
-            self.confusion.add(window.labels, scored.scores.predicted_label)
-
-    def counts(self) -> Counts:
-        """The counts so far."""
-        return Counts(
-            read=self.read,
-            scored=self.scored,
-            rejected=self.reasons.total(),
-            rejected_by_reason=dict(self.reasons),
-            distinct=self.distinct,
-            truncated=self.truncated,
-            tokens=self.tokens,
-            padded_tokens=self.padded_tokens,
-        )
+# Options of what is made of the shards; a finished run is ranked again when they change.
+STAGE_OPTIONS = ("ranked_top", "skip_bad_files")
 
 
 def score(config: RunConfig, listener: Listener | None = None) -> RunReport:
     """Score a labelled corpus and rank its rows by loss.
+
+    Where the output holds an unfinished run of the same configuration, model and data, only what is missing is
+    scored; where it holds a finished one, its report is returned.
 
     Args:
         config: what to score, with which model, into which directory.
@@ -74,34 +45,92 @@ def score(config: RunConfig, listener: Listener | None = None) -> RunReport:
 
     Raises:
         ScorerError: one of its subclasses, each with a message for a person; see `scorer.errors`.
+        RunInterrupted: as KeyboardInterrupt; what is finished is kept, and the same call goes on with it.
     """
     listener = listener or Silence()
     started = time.perf_counter()
     job = prepare(config, listener)
-    try:
-        job.directory.begin()
-        return _score_and_rank(job, listener, started)
-    except BaseException:
-        job.directory.abandon()
-        raise
+    with job.directory.opened(job.manifest, overwrite=config.overwrite, notify=listener.info):
+        done = job.directory.done(job.plan.shards, listener.warning)
+        if (report := _finished(job, done)) is not None:
+            listener.info(f"'{job.config.output}' holds the results of this very run; there is nothing left to do.")
+            return report
+        progress = _Progress(job, done, listener)
+        try:
+            return _score_and_rank(progress, started)
+        except KeyboardInterrupt as interrupt:
+            raise RunInterrupted(progress.state, kept=progress.keeps) from interrupt
+        except ScorerError as error:
+            if progress.keeps:
+                without = " without --overwrite" if config.overwrite else ""
+                error.add_note(f"{progress.state} They are kept; the same command{without} goes on with them.")
+            raise
 
 
-def _score_and_rank(job: Job, listener: Listener, started: float) -> RunReport:
-    clock = job.stages.clock
+class _Progress:
+    """How far a run is: the shards that are done and what was counted in them."""
+
+    def __init__(self, job: Job, done: dict[int, Tally], listener: Listener) -> None:
+        self.job, self.listener = job, listener
+        self.left = [shard for shard in job.plan.shards if shard.index not in done]
+        self.tally = Tally()
+        for tally in done.values():
+            self.tally += tally
+        self.earlier = {"shards": len(done), "scored": self.tally.scored, "tokens": self.tally.tokens}
+        self.shards_done = len(done)
+        self.warnings = list(job.warnings)
+        self._looked = False
+
+    @property
+    def keeps(self) -> bool:
+        """Whether there are finished shards."""
+        return self.shards_done > 0
+
+    @property
+    def state(self) -> str:
+        """How many shards are done, as a sentence."""
+        return f"{self.shards_done:,} of {len(self.job.plan.shards):,} shards are finished."
+
+    @property
+    def labels_looked_at(self) -> bool:
+        """Whether the head of the run is counted."""
+        return self.tally.head_rows >= min(HEAD_ROWS, self.job.plan.rows)
+
+    def add(self, tally: Tally, *, ends_shard: bool) -> None:
+        """Count a window; warn as soon as labels and model look as if they do not fit."""
+        self.tally += tally
+        self.shards_done += ends_shard
+        self.look()
+
+    def look(self) -> None:
+        """Compare labels and predictions, once the head of the run is counted."""
+        if self._looked or not self.labels_looked_at:
+            return
+        self._looked = True
+        names = self.job.model.contract.label_names
+        if (warning := self.tally.agreement(len(names)).warning(names)) is not None:
+            self.warnings.append(warning)
+            self.listener.warning(warning)
+
+
+def _score_and_rank(progress: _Progress, started: float) -> RunReport:
+    job, clock = progress.job, progress.job.stages.clock
     scoring_started = time.perf_counter()
-    tally, warnings = _write_shards(job, listener)
+    _write_shards(progress)
     scoring_s = time.perf_counter() - scoring_started
-    counts = tally.counts()
-    if counts.scored == 0:
-        _raise_all_rejected(job, counts)
-    listener.info(f"Ranking {counts.scored:,} rows.")
+    tally = progress.tally
+    if tally.scored == 0:
+        _raise_all_rejected(job, tally)
+    refuse_changed_data(job.manifest.fingerprint, job.stages.source)
+    progress.listener.info(f"Ranking {tally.scored:,} rows.")
     with clock.stage("rank"):
-        gather_rejects(job.directory.path)
-        rank(job.directory.path)
-    agreement = tally.confusion.agreement()
+        gather_rejects(job.directory.path, _writer(job).rejects_schema)
+        rank(job.directory.path, top=job.config.ranked_top)
+    agreement = tally.agreement(len(job.model.contract.label_names))
     report = RunReport(
         output=job.config.output,
-        counts=counts,
+        counts=Counts.of(tally),
+        resumed=progress.earlier,
         seconds=clock.seconds,
         elapsed_s=time.perf_counter() - started,
         scoring_s=scoring_s,
@@ -117,43 +146,41 @@ def _score_and_rank(job: Job, listener: Listener, started: float) -> RunReport:
             "chance": round(agreement.chance, 4),
             "best_share": round(agreement.best_share, 4),
         },
-        warnings=tuple(warnings),
+        warnings=tuple(progress.warnings),
         **_identity(job),
     )
     job.directory.write_text(job.directory.run_file, report.to_json())
     return report
 
 
-def _write_shards(job: Job, listener: Listener) -> tuple[_Tally, list[str]]:
-    """Score and write all shards; warn as soon as labels and model look as if they do not fit."""
-    label_names = job.model.contract.label_names
-    columns = job.stages.source.columns
-    writer = ShardWriter(
+def _write_shards(progress: _Progress) -> None:
+    """Score and write the shards that are not done."""
+    job, listener = progress.job, progress.listener
+    if progress.keeps:
+        listener.info(
+            f"Going on with an earlier run: {progress.state} {progress.tally.read:,} of {job.plan.rows:,} rows are "
+            "skipped."
+        )
+    progress.look()
+    listener.started(sum(shard.rows for shard in progress.left))
+    try:
+        with contextlib.closing(score_here(job.stages, _writer(job), progress.left)) as written:
+            for window in written:
+                progress.add(window.tally, ends_shard=window.ends_shard)
+    finally:
+        listener.finished()
+
+
+def _writer(job: Job) -> ShardWriter:
+    label_names, columns = job.model.contract.label_names, job.stages.source.columns
+    return ShardWriter(
         job.directory,
         label_names,
         pairs=columns.text_pair is not None,
         keep_text=job.config.keep_text,
         metadata={"label_names": label_names, "columns": dataclasses.asdict(columns), **_identity(job)},
+        head_ends=job.plan.shards[0].first_row + HEAD_ROWS,
     )
-    tally = _Tally(len(label_names))
-    warnings = list(job.warnings)
-    looked = False
-    listener.started(job.plan.rows)
-    try:
-        with (
-            contextlib.closing(score_shards(job.stages, job.plan.shards)) as windows,
-            contextlib.closing(writer.write(windows)) as written,
-        ):
-            for scored in written:
-                tally.add(scored)
-                if not looked and (tally.confusion.full or tally.read == job.plan.rows):
-                    looked = True
-                    if (warning := tally.confusion.agreement().warning(label_names)) is not None:
-                        warnings.append(warning)
-                        listener.warning(warning)
-    finally:
-        listener.finished()
-    return tally, warnings
 
 
 def _identity(job: Job) -> dict[str, Any]:
@@ -172,16 +199,25 @@ def _identity(job: Job) -> dict[str, Any]:
     }
 
 
-def _raise_all_rejected(job: Job, counts: Counts) -> None:
-    for part in job.directory.scores.glob("part-*.parquet"):
-        part.unlink()
-    reasons = ", ".join(
-        f"{reason}: {counts.rejected_by_reason[reason]:,}"
-        for reason in REJECT_REASONS
-        if reason in counts.rejected_by_reason
-    )
+def _finished(job: Job, done: dict[int, Tally]) -> RunReport | None:
+    """The report of a run that left nothing to do, or None."""
+    if len(done) < len(job.plan.shards) or not job.directory.ranked.exists():
+        return None
+    try:
+        report = RunReport.from_json(job.directory.run_file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    asked = options_of(job.config)
+    if any(report.options.get(name) != asked[name] for name in STAGE_OPTIONS):
+        return None
+    return dataclasses.replace(report, output=job.config.output)
+
+
+def _raise_all_rejected(job: Job, tally: Tally) -> None:
+    job.directory.remove_results()
+    reasons = ", ".join(f"{reason}: {tally.reasons[reason]:,}" for reason in REJECT_REASONS if reason in tally.reasons)
     columns = job.stages.source.columns
     raise NothingScoredError(
-        f"all {counts.read:,} rows were rejected ({reasons}). The text was read from column '{columns.text}', the "
+        f"all {tally.read:,} rows were rejected ({reasons}). The text was read from column '{columns.text}', the "
         f"label from '{columns.label}'; name others with --text-column and --label-column."
     )

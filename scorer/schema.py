@@ -3,6 +3,7 @@
     scores/part-00000.parquet   scored rows in input order, a file per shard
     rejects.parquet             rows that cannot be scored, each with its reason
     ranked.parquet              all scored rows, most suspect first
+    manifest.json               what the shards come from and how they are cut; written first
     run.json                    what was done, with counts, timings and versions; written last
 
 Reviewing tools read ranked.parquet and nothing else; a column keeps its name and meaning.
@@ -19,7 +20,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 SCORES_DIRECTORY = "scores"
-REJECTS_DIRECTORY = "rejects"  # shard by shard while the run goes on; gathered into rejects.parquet at its end
+REJECTS_DIRECTORY = "rejects"  # shard by shard; gathered into rejects.parquet at the end
+MANIFEST_FILE = "manifest.json"
+LOCK_FILE = "run.lock"  # there while a run goes on
 RANKED_FILE = "ranked.parquet"
 REJECTS_FILE = "rejects.parquet"
 RUN_FILE = "run.json"
@@ -27,8 +30,21 @@ RUN_FILE = "run.json"
 RejectReason = Literal["text_missing", "text_blank", "label_missing", "label_unknown"]
 REJECT_REASONS: tuple[str, ...] = get_args(RejectReason)
 
-# Key of the JSON document in the files' Parquet metadata.
+# Columns of few different values; a dictionary of the others costs time and saves nothing.
+DICTIONARY_COLUMNS = (
+    "source_file",
+    "label",
+    "label_name",
+    "predicted_label",
+    "predicted_label_name",
+    "n_tokens",
+    "reason",
+    "given_label",
+)
+
+# Keys of the JSON documents in the files' Parquet metadata: on the run, and on a shard's counts.
 METADATA_KEY = "scorer"
+TALLY_KEY = "scorer.tally"
 
 
 def source_schema(*, pairs: bool, label_type: pa.DataType) -> pa.Schema:
@@ -108,6 +124,12 @@ def read_metadata(file: Path) -> dict[str, Any]:
     # The file's own key-value pairs: not every writer repeats them in the Arrow schema that it stores.
     raw = (pq.read_metadata(file).metadata or {}).get(METADATA_KEY.encode())
     return dict(json.loads(raw)) if raw else {}
+
+
+def parquet_writer(file: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """A writer of one of the run's files; a context manager."""
+    dictionary = [name for name in DICTIONARY_COLUMNS if name in schema.names]
+    return pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=dictionary)
 
 
 def label_name_array(labels: pa.Array, names: Sequence[str]) -> pa.Array:

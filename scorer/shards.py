@@ -1,26 +1,27 @@
-"""Score shards on disk, and the directory that holds a run's results.
+"""The directory that holds a run's results: whose it is, which shards are done, what an ended run leaves.
 
-A file here is whole or not there: it is written under a temporary name and renamed. A shard counts as done when
-its scores exist; its rejects are written before.
+A file here is whole or not there. A shard counts as done when its scores exist; its rejects are written before.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
+import json
 import shutil
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from scorer import schema
 from scorer.errors import OutputError
-from scorer.pipeline import ScoredWindow
+from scorer.files import remove_unfinished, replacing, writing
+from scorer.lock import locked
+from scorer.manifest import Manifest, differences
 from scorer.sources import Shard
+from scorer.tally import Tally
 
 
 class RunDirectory:
@@ -41,7 +42,7 @@ class RunDirectory:
 
     @property
     def rejects(self) -> Path:
-        """Folder of the rejects, shard by shard, while the run goes on."""
+        """Folder of the rejects, shard by shard; a shard without rejects has no file there."""
         return self.path / schema.REJECTS_DIRECTORY
 
     @property
@@ -54,28 +55,109 @@ class RunDirectory:
         """The run's report."""
         return self.path / schema.RUN_FILE
 
-    def refuse_earlier_results(self, *, overwrite: bool) -> None:
-        """Check that this run may write here, without writing anything yet.
+    @property
+    def manifest_file(self) -> Path:
+        """What the results come from."""
+        return self.path / schema.MANIFEST_FILE
+
+    @property
+    def sorting(self) -> Path:
+        """Folder of what does not fit into memory while the ranking is made."""
+        return self.path / ".sorting"
+
+    def score_files(self) -> list[Path]:
+        """The finished score shards, in input order."""
+        return sorted(self.scores.glob("part-*.parquet"))
+
+    def earlier_run(self, *, overwrite: bool) -> Manifest | None:
+        """The manifest of an earlier run that this one may go on with; None where there is nothing to go on with.
 
         Raises:
-            OutputError: the path is a file, or holds results and `overwrite` is not set.
+            OutputError: the path is a file, or holds results of which no manifest tells the origin.
         """
         with writing(self.path):  # a name may be too long, a folder above closed
             if self.path.exists() and not self.path.is_dir():
                 raise OutputError(f"--output '{self.path}' is a file; give a directory.")
-            earlier = [item for item in self._results() if item.exists()]
-        if earlier and not overwrite:
-            state = "results of an earlier run" if self.run_file.exists() else "an unfinished run"
-            raise OutputError(
-                f"'{self.path}' holds {state} ({earlier[0].name}). Give another --output, or --overwrite to "
-                "replace them."
-            )
+            if overwrite:
+                return None
+            earlier = [item for item in self._results() if item.is_file() or (item.is_dir() and any(item.iterdir()))]
+            if not earlier:
+                return None
+            try:
+                return Manifest.from_json(self.manifest_file.read_text(encoding="utf-8"))
+            except (OSError, ValueError, TypeError, KeyError) as error:
+                state = "results of an earlier run" if self.run_file.exists() else "an unfinished run"
+                raise OutputError(
+                    f"'{self.path}' holds {state} ({earlier[0].name}), and no {schema.MANIFEST_FILE} that tells what "
+                    "it was made from. Give another --output, or --overwrite to replace it."
+                ) from error
 
-    def begin(self) -> None:
-        """Remove earlier results and make the folders.
+    def refuse_another_run(self, earlier: Manifest | None, fingerprint: Mapping[str, Any]) -> None:
+        """Check that an earlier run was this very run.
 
         Raises:
-            OutputError: the directory cannot be written.
+            OutputError: it was another; the message names what differs.
+        """
+        if earlier is not None and (found := differences(earlier.fingerprint, fingerprint)):
+            state = "the results of" if self.run_file.exists() else "unfinished results of"
+            raise OutputError(
+                f"'{self.path}' holds {state} another run: {'; '.join(found)}. Give another --output, the same options "
+                "and data to go on with it, or --overwrite to start afresh."
+            )
+
+    @contextlib.contextmanager
+    def opened(self, manifest: Manifest, *, overwrite: bool, notify: Callable[[str], None]) -> Iterator[None]:
+        """Hold the directory for the block, ready to be written to; an earlier run of the same manifest goes on.
+
+        What holds no finished shard is taken away when the block fails.
+
+        Raises:
+            OutputError: another run holds the directory, or it cannot be written.
+        """
+        try:
+            with writing(self.path):
+                self._make(self.path)
+            with locked(self.path / schema.LOCK_FILE) as died:
+                earlier = self.earlier_run(overwrite=overwrite)
+                if earlier is not None and earlier != manifest:
+                    raise OutputError(f"another run began in '{self.path}' just now. Start again to see which.")
+                if died is not None:
+                    notify(died)
+                try:
+                    self._begin(manifest, afresh=earlier is None)
+                    yield
+                except BaseException:
+                    self._abandon()
+                    raise
+        finally:
+            for folder in reversed(self._made):
+                with contextlib.suppress(OSError):  # not empty, or gone already
+                    folder.rmdir()
+
+    def done(self, shards: tuple[Shard, ...], notify: Callable[[str], None]) -> dict[int, Tally]:
+        """The finished shards by index, with their counts; a damaged one is removed, so that it is scored again.
+
+        Raises:
+            OutputError: a damaged shard cannot be removed.
+        """
+        found = {}
+        for shard in shards:
+            scores, rejects = self.scores / shard.file_name, self.rejects / shard.file_name
+            if not scores.exists():
+                continue
+            try:
+                found[shard.index] = _tally_of(scores, rejects, shard)
+            except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+                notify(f"'{scores}' is damaged and is scored again ({str(error).splitlines()[0]}).")
+                with writing(scores):
+                    scores.unlink()
+        return found
+
+    def remove_results(self) -> None:
+        """Remove what a run wrote; the manifest goes last.
+
+        Raises:
+            OutputError: something cannot be removed.
         """
         with writing(self.path):
             for item in self._results():
@@ -83,139 +165,47 @@ class RunDirectory:
                     shutil.rmtree(item)
                 else:
                     item.unlink(missing_ok=True)
-            for folder in (*reversed(self.path.absolute().parents), self.path, self.scores, self.rejects):
-                if not folder.exists():
-                    folder.mkdir()
-                    self._made.append(folder)
-
-    def abandon(self) -> bool:
-        """After a failure, take away what holds no finished shard; returns whether finished shards stay."""
-        shutil.rmtree(self.rejects, ignore_errors=True)
-        if any(self.scores.glob("part-*.parquet")):
-            return True
-        shutil.rmtree(self.scores, ignore_errors=True)
-        for folder in reversed(self._made):
-            with contextlib.suppress(OSError):  # not empty, or gone already
-                folder.rmdir()
-        return False
 
     def write_text(self, file: Path, content: str) -> None:
         """Write a small file atomically."""
         with writing(file), replacing(file) as temporary:
             temporary.write_text(content, encoding="utf-8")
 
+    def _begin(self, manifest: Manifest, *, afresh: bool) -> None:
+        if afresh:
+            self.remove_results()
+            self.write_text(self.manifest_file, manifest.to_json())
+        with writing(self.path):
+            for folder in (self.path, self.scores, self.rejects):
+                self._make(folder)
+                remove_unfinished(folder)
+            shutil.rmtree(self.sorting, ignore_errors=True)
+
+    def _make(self, folder: Path) -> None:
+        for each in (*reversed(folder.absolute().parents), folder):
+            if not each.exists():
+                each.mkdir(exist_ok=True)
+                self._made.append(each)
+
+    def _abandon(self) -> None:
+        """After a failure: keep the finished shards, or nothing."""
+        if not self.score_files():
+            with contextlib.suppress(OutputError):
+                self.remove_results()
+
     def _results(self) -> tuple[Path, ...]:
-        return (self.run_file, self.ranked, self.path / schema.REJECTS_FILE, self.scores, self.rejects)
+        files = (self.run_file, self.ranked, self.path / schema.REJECTS_FILE)
+        return (*files, self.scores, self.rejects, self.manifest_file)
 
 
-class ShardWriter:
-    """Writes scored windows, a file per shard.
-
-    Args:
-        directory: the run's directory.
-        label_names: the model's C class names.
-        pairs: whether texts are pairs.
-        keep_text: whether texts are written.
-        metadata: document put into every file's metadata.
-    """
-
-    def __init__(
-        self,
-        directory: RunDirectory,
-        label_names: Sequence[str],
-        *,
-        pairs: bool,
-        keep_text: bool,
-        metadata: Mapping[str, Any],
-    ) -> None:
-        self._directory = directory
-        self._label_names = tuple(label_names)
-        document = schema.file_metadata(metadata)
-        self._scores_schema = schema.scores_schema(
-            classes=len(label_names), pairs=pairs, keep_text=keep_text
-        ).with_metadata(document)
-        self._rejects_schema = schema.rejects_schema(pairs=pairs, keep_text=keep_text).with_metadata(document)
-
-    def write(self, windows: Iterator[ScoredWindow]) -> Generator[ScoredWindow]:
-        """Write windows as they come, and pass each on once it is written.
-
-        Raises:
-            OutputError: a file cannot be written.
-        """
-        window = next(windows, None)
-        while window is not None:
-            with self._shard(window.window.shard) as (scores, rejects):
-                while True:
-                    scores.write_batch(self._scores_batch(window))
-                    rejects.write_batch(self._rejects_batch(window))
-                    yield window
-                    if window.window.ends_shard:
-                        break
-                    window = next(windows)
-            window = next(windows, None)
-
-    @contextlib.contextmanager
-    def _shard(self, shard: Shard) -> Iterator[tuple[Any, Any]]:
-        name = f"part-{shard.index:05d}.parquet"
-        # Left in reverse order: the rejects are in place before the scores declare the shard done.
-        with (
-            writing(self._directory.path),
-            replacing(self._directory.scores / name) as scores_file,
-            replacing(self._directory.rejects / name) as rejects_file,
-            pq.ParquetWriter(scores_file, self._scores_schema, compression="zstd") as scores,
-            pq.ParquetWriter(rejects_file, self._rejects_schema, compression="zstd") as rejects,
-        ):
-            yield scores, rejects
-
-    def _scores_batch(self, scored: ScoredWindow) -> pa.RecordBatch:
-        window, scores = scored.window, scored.scores
-        classes = len(self._label_names)
-        label, predicted = pa.array(window.labels), pa.array(scores.predicted_label)
-        columns = {
-            "label": label,
-            "label_name": schema.label_name_array(label, self._label_names),
-            "predicted_label": predicted,
-            "predicted_label_name": schema.label_name_array(predicted, self._label_names),
-            "loss": pa.array(scores.loss),
-            "self_confidence": pa.array(scores.self_confidence),
-            "predicted_probability": pa.array(scores.predicted_probability),
-            "probabilities": pa.FixedSizeListArray.from_arrays(pa.array(scores.probabilities.reshape(-1)), classes),
-            "n_tokens": pa.array(window.lengths, pa.int32()),
-            "truncated": pa.array(window.truncated),
-        }
-        return _conform(window.records, columns, self._scores_schema)
-
-    def _rejects_batch(self, scored: ScoredWindow) -> pa.RecordBatch:
-        rejects = scored.window.rejects
-        given = pc.cast(rejects.column("label"), pa.large_string())
-        return _conform(rejects, {"given_label": given}, self._rejects_schema)
-
-
-def _conform(records: pa.RecordBatch, columns: Mapping[str, pa.Array], to: pa.Schema) -> pa.RecordBatch:
-    """The schema's columns, from `columns` where they are there and from `records` otherwise."""
-    arrays = [columns[field.name] if field.name in columns else records.column(field.name) for field in to]
-    arrays = [array.cast(field.type) for array, field in zip(arrays, to, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, schema=to)
-
-
-@contextlib.contextmanager
-def replacing(file: Path) -> Iterator[Path]:
-    """A temporary path beside `file` that takes its place when the block ends well, and vanishes otherwise."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        with temporary.open("rb+") as handle:
-            os.fsync(handle.fileno())
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def writing(place: Path) -> Iterator[None]:
-    """Turn the operating system's refusal to write into OutputError."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise OutputError(f"cannot write to '{place}': {reason}. Free space or give another --output.") from error
+def _tally_of(scores: Path, rejects: Path, shard: Shard) -> Tally:
+    """The counts that a finished shard carries; raises ValueError and kin where its files do not bear them out."""
+    metadata = pq.read_metadata(scores)
+    document = json.loads((metadata.metadata or {})[schema.TALLY_KEY.encode()])
+    tally = Tally.from_dict(document)
+    rejected = pq.read_metadata(rejects).num_rows if tally.rejected else 0
+    if (tally.read, tally.scored, tally.rejected) != (shard.rows, metadata.num_rows, rejected):
+        raise ValueError(f"it holds {metadata.num_rows:,} scores and {rejected:,} rejects for {shard.rows:,} rows")
+    if document["first_row"] != shard.first_row:
+        raise ValueError(f"it holds the rows from {document['first_row']:,} on, not from {shard.first_row:,}")
+    return tally

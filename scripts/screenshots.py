@@ -1,6 +1,6 @@
 """The README's pictures of the review page, made anew from the embedded corpus in Chromium.
 
-.venv/bin/python scripts/screenshots.py [FOLDER]        default: docs/images
+.venv/bin/python scripts/screenshots.py [FOLDER]        default: images
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from scorer.review.page import render_page, write_page
 from scorer.review.pictures import draw_svg
 from scorer.review.statistics import ranking_figures
 
-FOLDER = Path(__file__).parents[1] / "docs" / "images"
+FOLDER = Path(__file__).parents[1] / "images"
 TOP = 200
 SIZE = {"width": 1320, "height": 780}
 PHONE = {"width": 390, "height": 760}

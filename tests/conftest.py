@@ -85,3 +85,12 @@ def context(chromium: Any) -> Iterator[Any]:
     context.set_default_timeout(10_000)
     yield context
     context.close()
+
+
+@pytest.fixture(scope="session")
+def argilla() -> Iterator[Any]:
+    """A real Argilla server with two annotators, ada and bo."""
+    from argilla_helpers import serving
+
+    with serving() as server:
+        yield server

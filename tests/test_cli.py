@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -144,19 +145,31 @@ def test_demo_finds_the_planted_errors_and_says_what_to_do_next(scorer: Scorer, 
     assert scorer("demo", "-o", tmp_path / "demo").returncode == 0  # again, over its own results
 
 
-def test_an_interrupt_ends_the_run_at_once_and_leaves_no_half_written_file(model: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "scorer", "run", str(model), *[str(demo_corpus())] * 20, "-o", "out"]
+@pytest.mark.parametrize(
+    ("sent", "code", "word"), [(signal.SIGINT, 130, "Interrupted."), (signal.SIGTERM, 143, "Terminated.")]
+)
+def test_a_signal_ends_the_run_at_once_and_says_how_to_go_on(
+    sent: signal.Signals, code: int, word: str, *, model: Path, scorer: Scorer, tmp_path: Path
+) -> None:
+    data = [str(demo_corpus())] * 8
+    command = [sys.executable, "-m", "scorer", "run", str(model), *data, "-o", "out", "--overwrite"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    while not (tmp_path / "out" / "scores").exists():
+    while not list(tmp_path.glob("out/scores/part-*.parquet")):
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
-    time.sleep(1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, stderr = process.communicate(timeout=10)
-    assert process.returncode == 130
-    assert "Interrupted." in stderr
+    assert process.returncode == code
+    assert word in stderr
     assert "Traceback" not in stderr
-    assert not [path for path in tmp_path.rglob("*") if ".tmp" in path.name or path.name == "run.json"]
+    assert not [path for path in tmp_path.rglob("*") if ".tmp" in path.name or path.name in {"run.json", "run.lock"}]
+    (done, resuming) = re.findall(r"(\d) of 8 shards are finished. Go on with: (scorer run .+)", stderr)[0]
+    assert int(done) >= 1
+    assert "--overwrite" not in resuming
+    again = scorer(*shlex.split(resuming)[1:], cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert f"Going on with an earlier run: {done} of 8 shards are finished." in again.stderr
+    assert pl.read_parquet(tmp_path / "out" / "ranked.parquet").height == 8 * 4_000
 
 
 def test_progress_is_plain_lines_where_there_is_no_terminal(

@@ -97,7 +97,7 @@ def test_run_json_accounts_for_every_row(config: RunConfig, corpus: pl.DataFrame
     assert report["provider"] == "CPUExecutionProvider"
     assert 0 < report["padding_efficiency"] <= 1
     assert {"read", "tokenize", "collate", "infer", "rank"} <= set(report["seconds"])
-    assert not (config.output / "rejects").exists()
+    assert pl.read_parquet(config.output / "rejects" / "*.parquet").equals(rejects)
 
 
 @pytest.mark.parametrize(
@@ -215,6 +215,7 @@ def test_a_failure_while_ranking_keeps_the_finished_shards(config: RunConfig, mo
     with pytest.raises(MemoryError):
         score(config)
     assert {file.name for file in config.output.rglob("*") if file.is_file()} == {
+        "manifest.json",
         "part-00000.parquet",
         "rejects.parquet",
     }
@@ -229,7 +230,7 @@ def test_a_failure_before_the_first_shard_is_done_leaves_nothing(
     assert not (tmp_path / "new").exists()
 
 
-def broken(*_: object) -> None:
+def broken(*_: object, **__: object) -> None:
     raise MemoryError
 
 

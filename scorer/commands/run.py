@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from scorer.commands.common import DATA, LABELS, OUTPUT, SPEED, print_report
+from scorer.commands.common import DATA, LABELS, OUTPUT, SPEED, print_report, say
 from scorer.commands.help import Command, option
 from scorer.config import DEFAULT_BATCH_TOKENS, PROVIDERS, RunConfig
 
@@ -79,7 +81,14 @@ from scorer.config import DEFAULT_BATCH_TOKENS, PROVIDERS, RunConfig
     help="Where to run; auto takes CUDA where it starts.",
 )
 @option("--threads", heading=SPEED, type=int, help="Threads that compute. [default: all that are allowed]")
-@option("--overwrite", heading=OUTPUT, is_flag=True, help="Replace an earlier run's results in DIR.")
+@option(
+    "--ranked-top",
+    heading=OUTPUT,
+    type=int,
+    metavar="ROWS",
+    help="Rank only so many of the most suspect rows. [default: all]",
+)
+@option("--overwrite", heading=OUTPUT, is_flag=True, help="Start afresh and replace what DIR holds, even another run.")
 @option("--no-text", heading=OUTPUT, is_flag=True, help="Leave the texts out of the results.")
 @option("--json", "as_json", heading=OUTPUT, is_flag=True, help="Print the summary as one JSON object on stdout.")
 def run_command(model_dir: Path, data: tuple[str, ...], no_text: bool, as_json: bool, **options: Any) -> None:
@@ -89,16 +98,31 @@ def run_command(model_dir: Path, data: tuple[str, ...], no_text: bool, as_json: 
     TSV or JSON Lines (.gz, .zst, .bz2 too), a folder saved by `datasets`, or the id of a hub data set.
 
     DIR receives ranked.parquet (highest loss first), scores/ (input order), rejects.parquet (rows that cannot be
-    scored, with the reason) and run.json (counts, timings, versions).
+    scored, with the reason) and run.json (counts, timings, versions). A run that was ended early goes on where it
+    stopped when it is started again.
     """
+    from scorer.errors import RunInterrupted
     from scorer.progress import TerminalListener
     from scorer.run import score
 
     config = RunConfig(model=model_dir, data=data, keep_text=not no_text, **options)
-    report = score(config, TerminalListener())
+    try:
+        report = score(config, TerminalListener())
+    except RunInterrupted as interrupt:
+        say(
+            f"{interrupt.state} Go on with: {_command_that_resumes()}"
+            if interrupt.kept
+            else "No shard is finished yet."
+        )
+        raise
     if as_json:
         click.echo(json.dumps(report.to_dict()))
         return
     print_report(report)
     click.echo(f"Ranking: {config.output / 'ranked.parquet'}")
     click.echo(f"Next: scorer show {config.output}")
+
+
+def _command_that_resumes() -> str:
+    """This very command, but for what would start afresh."""
+    return shlex.join(["scorer", *(argument for argument in sys.argv[1:] if argument != "--overwrite")])

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from scorer.config import RunConfig
 from scorer.errors import DataError, LabelError, OutputError, UsageError
+from scorer.files import writing
 from scorer.labels import LabelEncoder, resolve_labels
 from scorer.listener import Listener, Silence
 from scorer.prepare import read_label_map
@@ -20,7 +21,6 @@ from scorer.review.decisions import Decision, OnConflict, merge
 from scorer.review.edits import Edits, Value, refuse_taken_columns
 from scorer.review.matching import Candidates, Match, spelled_labels
 from scorer.review.rewrite import refuse_another_format, rewrite
-from scorer.shards import writing
 from scorer.sources import Plan, Source, open_source, plan_source, read_shards
 from scorer.sources.columnar import ArrowTable
 from scorer.sources.hub import HubTable

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from scorer.errors import OutputError
+from scorer.files import replacing, writing
 from scorer.listener import Listener
 from scorer.review.argilla_records import QUESTION, DatasetSettings, Record
 from scorer.review.argilla_server import Access, ArgillaServer, Dataset
-from scorer.shards import replacing, writing
 
 # Records of one request: small enough that progress moves every second, large enough that requests cost little.
 BATCH_RECORDS = 100

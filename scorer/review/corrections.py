@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from scorer.errors import DataError
-from scorer.shards import replacing, writing
+from scorer.files import replacing, writing
 
 FORMAT_VERSION = 1
 HEADER_KEY = "scorer_corrections"

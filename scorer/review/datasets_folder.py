@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.json as pa_json
 
 from scorer.errors import DataError, MissingExtraError, OutputError
+from scorer.files import writing
 from scorer.labels import MISSING, LabelEncoder
 from scorer.review.edits import CORRECTED_COLUMN, ORIGINAL_COLUMN, Edits, edited_batches, edited_schema
-from scorer.shards import writing
 from scorer.sources.columnar import first_line, reading
 from scorer.sources.columns import label_values
 from scorer.sources.table import Table

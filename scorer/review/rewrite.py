@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scorer.errors import UsageError
+from scorer.files import replacing, writing
 from scorer.review.edits import Edits, edited_batches, edited_schema
 from scorer.review.text_edits import edited_lines, edited_records
-from scorer.shards import replacing, writing
 from scorer.sources.columnar import ArrowTable, ParquetTable, reading
 from scorer.sources.table import Table
 from scorer.sources.text_files import COMPRESSIONS, DelimitedTable

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -13,7 +14,28 @@ from scorer.errors import DataError
 from scorer.sources.table import READ_ROWS
 
 
-class ParquetTable:
+def file_identity(path: str) -> dict[str, object]:
+    """Size and time of modification of a file.
+
+    Raises:
+        DataError: it is gone, or may not be looked at.
+    """
+    with reading(path, "a file"):
+        stat = Path(path).stat()
+        return {"bytes": stat.st_size, "modified": stat.st_mtime_ns}
+
+
+class FileTable:
+    """What tables of one file share."""
+
+    name: str
+
+    def identity(self) -> Mapping[str, object]:
+        """Size and time of modification."""
+        return file_identity(self.name)
+
+
+class ParquetTable(FileTable):
     """A Parquet file, read by row groups."""
 
     def __init__(self, path: str) -> None:
@@ -40,7 +62,7 @@ class ParquetTable:
             yield file
 
 
-class ArrowTable:
+class ArrowTable(FileTable):
     """An Arrow IPC file or stream, memory-mapped; `datasets` writes streams."""
 
     def __init__(self, path: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +17,10 @@ class HubTable:
     def __init__(self, dataset: Any, name: str) -> None:
         self.name = name
         self._dataset = dataset.with_format("arrow")
+
+    def identity(self) -> Mapping[str, object]:
+        """The fingerprint that `datasets` keeps."""
+        return {"rows": len(self._dataset), "fingerprint": self._dataset._fingerprint}
 
     def schema(self) -> pa.Schema:
         """Columns and types, with the names of ClassLabel values in the metadata."""

@@ -56,6 +56,11 @@ class Shard:
     rows: int
     first_row: int
 
+    @property
+    def file_name(self) -> str:
+        """Name of the files that hold its scores and its rejects."""
+        return f"part-{self.index:05d}.parquet"
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Plan:

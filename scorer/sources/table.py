@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 import pyarrow as pa
@@ -17,6 +17,14 @@ class Table(Protocol):
     @property
     def name(self) -> str:
         """Path or data set name: what messages and the column `source_file` show."""
+        ...
+
+    def identity(self) -> Mapping[str, object]:
+        """What changes when the content does, such as size and time of modification: plain JSON values.
+
+        Raises:
+            DataError: the table cannot be looked at.
+        """
         ...
 
     def schema(self) -> pa.Schema:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from scorer.errors import DataError
-from scorer.sources.columnar import first_line, reading, skip_rows
+from scorer.sources.columnar import FileTable, first_line, reading, skip_rows
 from scorer.sources.table import READ_ROWS
 
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
@@ -24,7 +24,7 @@ BLOCK_BYTES = 4 * 2**20
 LARGEST_BLOCK_BYTES = 2**30
 
 
-class DelimitedTable:
+class DelimitedTable(FileTable):
     """A CSV or TSV file with a header line; fields may be quoted and hold line breaks."""
 
     def __init__(self, path: str, delimiter: str) -> None:
@@ -76,7 +76,7 @@ class DelimitedTable:
         return error
 
 
-class JsonLinesTable:
+class JsonLinesTable(FileTable):
     """A file with one JSON object per line."""
 
     def __init__(self, path: str) -> None:

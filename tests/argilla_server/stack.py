@@ -119,7 +119,7 @@ class Stack:
         ready.unlink(missing_ok=True)
         no_files = ["--save", "", "--appendonly", "no", "--dir", str(self.home)]
         self._spawn("redis", ["redis-server", "--port", "0", "--unixsocket", str(self._socket), *no_files])
-        search = [self._python, str(HERE / "search_stand_in.py"), "--port", "0", "--ready-file", str(ready)]
+        search = [self._python, str(HERE / "search_stand_in"), "--port", "0", "--ready-file", str(ready)]
         self._spawn("search", search)
         self._wait_for("redis", self._socket.exists)
         self._wait_for("search", ready.exists)

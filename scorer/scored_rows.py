@@ -1,0 +1,133 @@
+"""The rows of score shards in the order of a score, the most suspect first, whatever their number."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from scorer import scoring
+from scorer.config import RankedBy
+from scorer.errors import DataError
+from scorer.external_sort import BLOCK_BYTES, RANGE_BYTES, Keys, choose_splitters, joined, sort_externally
+
+# Whether a high value is the suspect one.
+HIGH_IS_SUSPECT: Mapping[RankedBy, bool] = {
+    "loss": True,
+    "self_confidence": False,
+    "normalized_margin": False,
+    "entropy": True,
+}
+# Shards whose first rows tell the size of all.
+MEASURED_SHARDS = 8
+
+
+class ScoredRows:
+    """The rows of score shards, with the column to rank by.
+
+    Args:
+        shards: files of one schema.
+        by: the score to rank by.
+
+    Attributes:
+        rows: their number.
+        schema: their columns, without metadata.
+        bytes_per_row: bytes of a row in memory, by the first rows of a few shards.
+
+    Raises:
+        DataError: a shard is damaged.
+    """
+
+    def __init__(self, shards: Sequence[Path], by: RankedBy) -> None:
+        self._shards, self._by = shards, by
+        self.rows = sum(map(_rows_of, shards))
+        with damaged(shards[0]):
+            self.schema: pa.Schema = pq.read_schema(shards[0]).remove_metadata()
+        self._stored = by in self.schema.names
+        if not self._stored:
+            self.schema = self.schema.append(pa.field(by, pa.float32()))
+        firsts = [next(self._tables([shard])) for shard in shards[:: math.ceil(len(shards) / MEASURED_SHARDS)]]
+        self.bytes_per_row = max(1.0, sum(table.nbytes for table in firsts) / max(1, sum(map(len, firsts))))
+
+    def ranked(self, top: int | None, folder: Path) -> Generator[pa.Table]:
+        """All rows, or the first `top`, in the order of the ranking; `folder` receives what memory does not hold."""
+        end = self._key_after(top) if top is not None and top < self.rows else None
+        rows = self.rows if end is None else top or 0
+        ranges = math.ceil(rows * self.bytes_per_row / RANGE_BYTES)
+        splitters = choose_splitters(self._keys(end) if ranges > 1 else (), rows, ranges)
+        return sort_externally(self._blocks(end), self._keys_of, splitters, folder)
+
+    def _tables(self, shards: Sequence[Path], columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """Row group by row group, all columns or some."""
+        for shard in shards:
+            with damaged(shard), pq.ParquetFile(shard) as file:
+                for group in range(file.num_row_groups):
+                    yield self._with_score(file.read_row_group(group, columns=columns))
+
+    def _blocks(self, end: Keys | None) -> Iterator[pa.Table]:
+        """Row groups, several at a time where they are small; only rows before the key `end`."""
+        held: list[pa.Table] = []
+        for table in self._tables(self._shards):
+            held.append(table if end is None else table.filter(pa.array(self._keys_of(table).ranges(end) == 0)))
+            if sum(each.nbytes for each in held) >= BLOCK_BYTES:
+                yield pa.concat_tables(held).combine_chunks()
+                held.clear()
+        if held:
+            yield pa.concat_tables(held).combine_chunks()
+
+    def _keys(self, end: Keys | None = None) -> Iterator[Keys]:
+        """The keys of all rows, or of those before `end`; no other column is read."""
+        for table in self._tables(self._shards, ["row", self._by] if self._stored else None):
+            keys = self._keys_of(table)
+            yield keys if end is None else keys.take(keys.ranges(end) == 0)
+
+    def _keys_of(self, table: pa.Table) -> Keys:
+        score = table.column(self._by).to_numpy()  # float32 [N]
+        return Keys(-score if HIGH_IS_SUSPECT[self._by] else score, table.column("row").to_numpy())
+
+    def _key_after(self, top: int) -> Keys:
+        """The key that follows upon the first `top`."""
+        best = joined(())
+        for keys in self._keys():
+            best = joined([best, keys])
+            if len(best) > 2 * top:
+                best = best.take(best.order()[: top + 1])
+        return best.take(best.order()[top : top + 1])
+
+    def _with_score(self, table: pa.Table) -> pa.Table:
+        """The table with the column to rank by, computed where the shards do not hold it."""
+        if self._stored:
+            return table
+        probabilities = table.column("probabilities").combine_chunks()
+        values = probabilities.flatten().to_numpy().reshape(len(table), -1)  # float32 [N, C]
+        if self._by == "entropy":
+            score = scoring.entropy(values)
+        else:
+            score = scoring.normalized_margin(values, table.column("label").to_numpy())
+        return table.append_column(self._by, pa.array(score))
+
+
+@contextlib.contextmanager
+def damaged(file: Path) -> Iterator[None]:
+    """Turn the errors of reading a shard into DataError."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DataError(
+            f"cannot rank, for the shard '{file}' is damaged: {first_line(error)}. Remove it, and run the same "
+            "`scorer run` again: it scores that shard and ranks anew."
+        ) from error
+
+
+def first_line(error: Exception) -> str:
+    """What happened, in one line; polars adds the plan of its query below."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(". ")
+
+
+def _rows_of(shard: Path) -> int:
+    with damaged(shard):
+        return int(pq.read_metadata(shard).num_rows)

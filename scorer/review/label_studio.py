@@ -12,9 +12,9 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from scorer.errors import DataError
+from scorer.files import replacing, writing
 from scorer.review.corrections import Correction, Verdict
 from scorer.review.examples import Example, Examples
-from scorer.shards import replacing, writing
 
 TASKS_FILE = "tasks.json"
 CONFIG_FILE = "config.xml"
@@ -115,11 +115,14 @@ def read_annotations(file: Path, label_names: Sequence[str]) -> list[Correction]
         raise DataError(f"'{file}' is not JSON: {error}. {_EXPECTED}") from error
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         raise DataError(f"'{file}' holds no list of tasks. {_EXPECTED}")
-    return [
-        _correction(task, annotation, label_names, f"task {number:,} of '{file}'")
-        for number, task in enumerate(tasks, start=1)
-        for annotation in _annotations(task)
-    ]
+    corrections = []
+    for number, task in enumerate(tasks, start=1):
+        where = f"task {number:,} of '{file}'"
+        try:
+            corrections += [_correction(task, annotation, label_names, where) for annotation in _annotations(task)]
+        except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+            raise DataError(f"{where} has annotations of another form ({error!r}). {_EXPECTED}") from error
+    return corrections
 
 
 _EXPECTED = "Export the project from Label Studio as JSON or JSON-MIN."

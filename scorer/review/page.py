@@ -15,10 +15,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from scorer.files import replacing, writing
 from scorer.review import pictures
 from scorer.review.examples import Example, Examples
 from scorer.review.inline_svg import inline_svg
-from scorer.shards import replacing, writing
 
 # The script's parts, in reading order; each is a few functions, together they are one script.
 SCRIPTS = (

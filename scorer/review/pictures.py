@@ -16,8 +16,8 @@ import numpy as np
 
 from scorer.display import visible
 from scorer.errors import MissingExtraError, OutputError
+from scorer.files import replacing, writing
 from scorer.review.statistics import RankingFigures
-from scorer.shards import replacing, writing
 
 PLOT_FORMATS = ("png", "svg")
 PNG_DPI = 180

@@ -12,8 +12,8 @@ import re
 from pathlib import Path
 
 from scorer.display import visible
+from scorer.files import replacing, writing
 from scorer.review.examples import Example, Examples
-from scorer.shards import replacing, writing
 
 # A cell of Excel and LibreOffice holds no more characters.
 CELL_CHARACTERS = 32_000

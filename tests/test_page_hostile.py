@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import polars as pl
 import pytest
@@ -171,3 +173,33 @@ def test_the_page_makes_no_markup_from_strings(page_file: Path, context: Any) ->
         "(() => { try { document.body.innerHTML = '<b>x</b>'; } catch (error) { return error.name; } })()"
     )
     assert refused == "TypeError"
+
+
+def test_no_cell_of_the_table_is_a_formula_or_acts_on_a_terminal(run: Path, scorer: Any, tmp_path: Path) -> None:
+    done = scorer("to-csv", run, "-o", tmp_path / "head.csv")
+    assert done.returncode == 0, done.stderr
+    assert not {"\x1b", "\u202e"} & set(done.stdout)
+    content = (tmp_path / "head.csv").read_text(encoding="utf-8")
+    assert not RAW.search(content.replace("\r\n", "\n"))
+    for delimiter in (",", ";", "\t", "|"):
+        cells = [cell for row in csv.reader(content.splitlines(), delimiter=delimiter) for cell in row]
+        assert not [cell for cell in cells if cell.lstrip(" \"'")[:1] in set("=+@") and cell.lstrip(' "')[:1] != "'"]
+    assert "'=cmd|' /C calc'!A0" in content
+    assert "'=HYPERLINK" in content
+
+
+def test_label_studio_gets_labels_that_xml_can_hold_and_gives_them_back(run: Path, scorer: Any, tmp_path: Path) -> None:
+    assert scorer("to-label-studio", run, "-o", tmp_path).returncode == 0
+    config = ElementTree.parse(tmp_path / "config.xml")
+    choices = [choice.get("value") for choice in config.iterfind("./Choices[@name='label']/Choice")]
+    tasks = json.loads((tmp_path / "tasks.json").read_text(encoding="utf-8"))
+    export = []
+    for number, task in enumerate(tasks):
+        assert task["predictions"][0]["result"][0]["value"]["choices"][0] in choices
+        result = {"type": "choices", "from_name": "label", "value": {"choices": [choices[number % len(LABELS)]]}}
+        export.append({**task, "annotations": [{"result": [result]}]})
+    (tmp_path / "export.json").write_text(json.dumps(export), encoding="utf-8")
+    done = scorer("from-label-studio", tmp_path / "export.json", run, "-o", tmp_path / "corrections.jsonl")
+    assert done.returncode == 0, done.stderr
+    answers = read_corrections([tmp_path / "corrections.jsonl"]).answers
+    assert [answer.label for answer in answers] == [LABELS[n % len(LABELS)] for n in range(len(TEXTS))]

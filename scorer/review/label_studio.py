@@ -1,6 +1,7 @@
 """Label Studio: the head of a ranking as tasks with predictions, and its annotations back as corrections.
 
 Files only; nothing here talks to a server. A task's data carries what a correction needs, so an export stands alone.
+Choices stand in XML, which cannot hold every character; they are label names with control characters made visible.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
+from scorer.display import visible
 from scorer.errors import DataError
 from scorer.files import replacing, writing
 from scorer.review.corrections import Correction, Verdict
@@ -64,7 +66,7 @@ def labelling_config(label_names: Sequence[str], *, pairs: bool = False) -> str:
         f'  <Text name="{TEXT}" value="$text"/>',
         *(['  <Text name="text_pair" value="$text_pair"/>'] if pairs else []),
         f'  <Choices name="{LABEL}" toName="{TEXT}" choice="single" showInline="true">',
-        *(f"    <Choice value={quoteattr(name)}/>" for name in label_names),
+        *(f"    <Choice value={quoteattr(visible(name))}/>" for name in label_names),
         "  </Choices>",
         f'  <Choices name="{REMARK}" toName="{TEXT}" choice="single" showInline="true">',
         *(f'    <Choice value="{remark}"/>' for remark in REMARKS),
@@ -80,7 +82,7 @@ def _task(example: Example, examples: Examples) -> dict[str, Any]:
         "from_name": LABEL,
         "to_name": TEXT,
         "type": "choices",
-        "value": {"choices": [names[example.predicted]]},
+        "value": {"choices": [visible(names[example.predicted])]},
     }
     data = {
         "text": example.text,
@@ -166,9 +168,8 @@ def _correction(
                 f"{where}: '{name}' is {data.get(name)!r}. These tasks are not those that scorer to-label-studio "
                 "wrote, or their data was changed."
             )
-    label = annotation.get(LABEL)
-    if label is not None and label not in label_names:
-        raise DataError(f"{where}: there is no label '{label}'; the model's labels are {', '.join(label_names)}.")
+    choice = annotation.get(LABEL)
+    label = None if choice is None else _label(choice, label_names, where)
     verdict = _verdict(label, annotation.get(REMARK), data["given_label"], skipped=annotation["skipped"])
     return Correction(
         **{field: data[name] for field, name, _ in _CARRIED},
@@ -179,6 +180,13 @@ def _correction(
         at=_in_seconds(annotation["at"]),
         source="label-studio",
     )
+
+
+def _label(choice: str, label_names: Sequence[str], where: str) -> str:
+    names = {visible(name): name for name in label_names}
+    if choice not in names:
+        raise DataError(f"{where}: there is no label '{choice}'; the model's labels are {', '.join(label_names)}.")
+    return names[choice]
 
 
 def _verdict(label: str | None, remark: str | None, given: str, *, skipped: bool) -> Verdict:

@@ -137,7 +137,7 @@ def _losses(figure: Any, figures: RankingFigures) -> None:
     axes.bar(left, figures.loss_counts, width, align="edge", color=MUTED, alpha=0.35, linewidth=0)
     axes.bar(left, figures.loss_counts_head, width, align="edge", color=GIVEN, linewidth=0)
     axes.set_yscale("log")
-    axes.set_ylim(0.7, max(10.0, 2.5 * float(figures.loss_counts.max(initial=1))))
+    axes.set_ylim(0.7, max(10.0, 6.0 * float(figures.loss_counts.max(initial=1))))  # room for the legend
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1 else "")
     axes.set_xlim(0, figures.loss_edges[-1])
     axes.set_xlabel("loss in nats")

@@ -27,6 +27,7 @@ function percent(share, digits = 0) {
 /** A probability: finer near both ends, where it matters. */
 function shownProbability(share) {
   if (share < 0.001) return "<0.1%";
+  if (share >= 0.9995) return ">99.9%";
   return percent(share, share < 0.1 || (share > 0.9 && share < 1) ? 1 : 0);
 }
 

@@ -24,7 +24,7 @@ from presentation import document, draw_chart, machine, show
 from results import Figures, Workload, summarize
 from rounds import environment, run_rounds
 
-from scorer.classifier import allowed_threads
+from scorer.machine import allowed_threads
 
 HERE = Path(__file__).parent
 

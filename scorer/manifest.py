@@ -23,6 +23,7 @@ DECISIVE_OPTIONS = (
     "labels_by_index",
     "max_batch_tokens",
     "provider",
+    "provider_options",
     "limit",
     "shard",
     "keep_text",

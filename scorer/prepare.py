@@ -6,17 +6,20 @@ import dataclasses
 import json
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from scorer.classifier import OnnxClassifier, allowed_threads, import_onnxruntime, installed_onnxruntime
-from scorer.config import DEFAULT_BATCH_TOKENS, RunConfig
+from scorer.classifier import OnnxClassifier
+from scorer.config import DEFAULT_BATCH_TOKENS, LENGTH_MULTIPLE, RunConfig
 from scorer.errors import DataError, NothingScoredError, UsageError
 from scorer.labels import UNKNOWN, UNKNOWN_SHARE, LabelEncoder, resolve_labels, shown
 from scorer.listener import Listener, Silence
+from scorer.machine import allowed_threads
 from scorer.manifest import Manifest, fingerprint_of
 from scorer.model_directory import ModelContract, ModelDirectory, open_model_directory
 from scorer.pipeline import Clock, Stages
 from scorer.report import versions
+from scorer.session import import_onnxruntime, installed_onnxruntime
 from scorer.shards import RunDirectory
 from scorer.sources import Plan, Source, open_source, plan_source
 from scorer.tokenization import TextEncoder
@@ -96,24 +99,40 @@ def prepare(config: RunConfig, listener: Listener | None = None) -> Job:
         for warning in warnings:
             listener.warning(warning)
     with clock.stage("session"):
-        classifier = OnnxClassifier(model.model_file, model.contract.label_names, config.provider)
+        classifier = open_classifier(config, model)
     fingerprint["device"] = classifier.provider
     directory.refuse_another_run(earlier, fingerprint)
-    device = "cpu" if classifier.provider == "CPUExecutionProvider" else "cuda"
+    device = classifier.device
     stages = Stages(
         source=source,
         labels=labels,
         encoder=encoder,
         classifier=classifier,
+        precision=model.contract.precision,
+        exact=None if model.exact_file is None else partial(open_classifier, config, model, exact=True),
+        length_multiple=LENGTH_MULTIPLE[device] if max_length % LENGTH_MULTIPLE[device] == 0 else 1,
         max_batch_tokens=config.max_batch_tokens or max(DEFAULT_BATCH_TOKENS[device], max_length),
         pad_token_id=model.contract.pad_token_id,
         window_rows=config.window_rows,
-        streams=threads if device == "cpu" else 1,
+        streams=threads if device in {"cpu", "openvino"} else 1,
         clock=clock,
         progress=listener.advanced,
     )
     manifest = Manifest(fingerprint, plan)
     return Job(config, directory, model, manifest, stages, classifier, threads, max_length, warnings)
+
+
+def open_classifier(config: RunConfig, model: ModelDirectory, *, exact: bool = False) -> OnnxClassifier:
+    """The model's session, or that of the fp32 graph beside it.
+
+    Raises:
+        ProviderError: the provider asked for did not start.
+        ModelError: the graph cannot be loaded.
+    """
+    file = model.exact_file if exact else None
+    return OnnxClassifier(
+        file or model.model_file, model.contract.label_names, config.provider, options=dict(config.provider_options)
+    )
 
 
 def _refuse_undecodable_names(config: RunConfig) -> None:

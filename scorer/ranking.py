@@ -50,7 +50,7 @@ def rank(directory: Path, by: RankedBy = "loss", *, top: int | None = None) -> P
     shards = run.score_files()
     if not shards:
         raise DataError(f"'{directory}' holds no score shards to rank. Make some with: scorer run")
-    scored = ScoredRows(shards, by)
+    scored = ScoredRows(shards, by, run.rescored_files())
     with damaged(shards[0]):
         metadata = schema.read_metadata(shards[0])
     ranked_schema = scored.schema.insert(0, pa.field("rank", pa.int64()))

@@ -73,6 +73,8 @@ class RunReport:
         labels: how the data's labels were read.
         columns: the columns' parts.
         agreement: share of the first rows where model and label agree, with chance and best order.
+        fidelity: how well a model of less precision keeps fp32's ranking, on a sample; None in fp32.
+        exact_head: what was scored again in fp32; None where nothing was.
         warnings: what may make the result worthless.
         model: hash, source and precision of the model.
         options: the configuration as asked for.
@@ -92,6 +94,8 @@ class RunReport:
     labels: str
     columns: Mapping[str, str | None]
     agreement: Mapping[str, float]
+    fidelity: Mapping[str, Any] | None
+    exact_head: Mapping[str, Any] | None
     warnings: tuple[str, ...]
     model: Mapping[str, Any]
     options: Mapping[str, Any]

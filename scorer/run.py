@@ -1,7 +1,9 @@
 """One run, from configuration to report; the command line and the Python API both enter here.
 
 prepare   open the model and the data, settle the labels, start the session; nothing is written yet
+judge     where a model of less precision scores: does it keep the ranking of its fp32 form?
 score     every shard that is not done yet, written as it comes
+rescore   the head again in fp32, where another precision scored
 rank      shards into one ranking
 report    run.json, written last: a directory with it holds a finished run
 """
@@ -13,21 +15,22 @@ import dataclasses
 import time
 from typing import Any
 
-from scorer.classifier import installed_onnxruntime
 from scorer.config import RunConfig
 from scorer.engines.local import score_here
 from scorer.errors import NothingScoredError, RunInterrupted, ScorerError
+from scorer.exact_head import Rescoring
 from scorer.listener import Listener, Silence
 from scorer.manifest import refuse_changed_data
 from scorer.prepare import Job, prepare
 from scorer.ranking import gather_rejects, rank
 from scorer.report import Counts, RunReport, options_of, versions
 from scorer.schema import REJECT_REASONS
+from scorer.session import installed_onnxruntime
 from scorer.shard_writer import ShardWriter
 from scorer.tally import HEAD_ROWS, Tally
 
 # Options of what is made of the shards; a finished run is ranked again when they change.
-STAGE_OPTIONS = ("ranked_top", "skip_bad_files")
+STAGE_OPTIONS = ("ranked_top", "skip_bad_files", "rescore_top")
 
 
 def score(config: RunConfig, listener: Listener | None = None) -> RunReport:
@@ -115,16 +118,25 @@ class _Progress:
 
 def _score_and_rank(progress: _Progress, started: float) -> RunReport:
     job, clock = progress.job, progress.job.stages.clock
+    writer = _writer(job)
+    rescoring = _rescoring(job, writer, progress.listener)
+    with clock.stage("judge"):
+        fidelity = None if rescoring is None else rescoring.judge(job.config.allow_low_fidelity)
     scoring_started = time.perf_counter()
-    _write_shards(progress)
+    _write_shards(progress, writer)
     scoring_s = time.perf_counter() - scoring_started
     tally = progress.tally
     if tally.scored == 0:
         _raise_all_rejected(job, tally)
     refuse_changed_data(job.manifest.fingerprint, job.stages.source)
+    asked = job.config.exact_rows(tally.scored)
+    with clock.stage("rescore"):
+        exact_head = None
+        if rescoring is not None and fidelity is not None and asked:
+            exact_head = rescoring.rescore(asked, fidelity.max_log_odds_difference)
     progress.listener.info(f"Ranking {tally.scored:,} rows.")
     with clock.stage("rank"):
-        gather_rejects(job.directory.path, _writer(job).rejects_schema)
+        gather_rejects(job.directory.path, writer.rejects_schema)
         rank(job.directory.path, top=job.config.ranked_top)
     agreement = tally.agreement(len(job.model.contract.label_names))
     report = RunReport(
@@ -146,6 +158,8 @@ def _score_and_rank(progress: _Progress, started: float) -> RunReport:
             "chance": round(agreement.chance, 4),
             "best_share": round(agreement.best_share, 4),
         },
+        fidelity=None if fidelity is None else dataclasses.asdict(fidelity),
+        exact_head=None if exact_head is None else dataclasses.asdict(exact_head),
         warnings=tuple(progress.warnings),
         **_identity(job),
     )
@@ -153,7 +167,16 @@ def _score_and_rank(progress: _Progress, started: float) -> RunReport:
     return report
 
 
-def _write_shards(progress: _Progress) -> None:
+def _rescoring(job: Job, writer: ShardWriter, listener: Listener) -> Rescoring | None:
+    """What scores rows again in fp32; None where fp32 scores them in the first place, or is not there."""
+    if job.stages.exact is None:
+        return None
+    return Rescoring(
+        job.stages, job.stages.exact, job.plan.shards, directory=job.directory, writer=writer, listener=listener
+    )
+
+
+def _write_shards(progress: _Progress, writer: ShardWriter) -> None:
     """Score and write the shards that are not done."""
     job, listener = progress.job, progress.listener
     if progress.keeps:
@@ -164,7 +187,7 @@ def _write_shards(progress: _Progress) -> None:
     progress.look()
     listener.started(sum(shard.rows for shard in progress.left))
     try:
-        with contextlib.closing(score_here(job.stages, _writer(job), progress.left)) as written:
+        with contextlib.closing(score_here(job.stages, writer, progress.left)) as written:
             for window in written:
                 progress.add(window.tally, ends_shard=window.ends_shard)
     finally:

@@ -41,6 +41,11 @@ class RunDirectory:
         return self.path / schema.SCORES_DIRECTORY
 
     @property
+    def rescored(self) -> Path:
+        """Folder of the rows that were scored again in fp32."""
+        return self.path / schema.RESCORED_DIRECTORY
+
+    @property
     def rejects(self) -> Path:
         """Folder of the rejects, shard by shard; a shard without rejects has no file there."""
         return self.path / schema.REJECTS_DIRECTORY
@@ -68,6 +73,10 @@ class RunDirectory:
     def score_files(self) -> list[Path]:
         """The finished score shards, in input order."""
         return sorted(self.scores.glob("part-*.parquet"))
+
+    def rescored_files(self) -> list[Path]:
+        """Rows scored again in fp32, a file per round."""
+        return sorted(self.rescored.glob("round-*.parquet"))
 
     def earlier_run(self, *, overwrite: bool) -> Manifest | None:
         """The manifest of an earlier run that this one may go on with; None where there is nothing to go on with.
@@ -179,6 +188,8 @@ class RunDirectory:
             for folder in (self.path, self.scores, self.rejects):
                 self._make(folder)
                 remove_unfinished(folder)
+            if self.rescored.exists():
+                remove_unfinished(self.rescored)
             shutil.rmtree(self.sorting, ignore_errors=True)
 
     def _make(self, folder: Path) -> None:
@@ -195,7 +206,7 @@ class RunDirectory:
 
     def _results(self) -> tuple[Path, ...]:
         files = (self.run_file, self.ranked, self.path / schema.REJECTS_FILE)
-        return (*files, self.scores, self.rejects, self.manifest_file)
+        return (*files, self.scores, self.rescored, self.rejects, self.manifest_file)
 
 
 def _tally_of(scores: Path, rejects: Path, shard: Shard) -> Tally:

@@ -18,7 +18,7 @@ def load(job: Job) -> Score:
     """Session, tokenizer and budget as a run would have them."""
     from scorer.batching import batches
     from scorer.config import RunConfig
-    from scorer.pipeline import infer
+    from scorer.inference import infer
     from scorer.prepare import prepare
 
     stages = prepare(

@@ -13,6 +13,7 @@ import click
 from scorer.commands.common import DATA, LABELS, OUTPUT, SPEED, print_report, say
 from scorer.commands.help import Command, option
 from scorer.config import DEFAULT_BATCH_TOKENS, PROVIDERS, RunConfig
+from scorer.errors import RunInterrupted, UsageError
 
 
 @click.command(
@@ -80,6 +81,29 @@ from scorer.config import DEFAULT_BATCH_TOKENS, PROVIDERS, RunConfig
     show_default=True,
     help="Where to run; auto takes CUDA where it starts.",
 )
+@option(
+    "--provider-option",
+    "provider_options",
+    heading=SPEED,
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Option of the execution provider, as ONNX Runtime documents it: gpu_mem_limit=8589934592. May be repeated.",
+)
+@option(
+    "--rescore-top",
+    heading=SPEED,
+    default="auto",
+    show_default=True,
+    metavar="HEAD",
+    help="With an int8 or fp16 model: the head of the ranking that is exact, because fp32 scores it again. A share "
+    "such as 2%, a number of rows, 0 for none; auto is 1%, at least 500 rows.",
+)
+@option(
+    "--allow-low-fidelity",
+    heading=SPEED,
+    is_flag=True,
+    help="Score with an int8 or fp16 model even where it does not keep fp32's ranking.",
+)
 @option("--threads", heading=SPEED, type=int, help="Threads that compute. [default: all that are allowed]")
 @option(
     "--ranked-top",
@@ -101,10 +125,10 @@ def run_command(model_dir: Path, data: tuple[str, ...], no_text: bool, as_json: 
     scored, with the reason) and run.json (counts, timings, versions). A run that was ended early goes on where it
     stopped when it is started again.
     """
-    from scorer.errors import RunInterrupted
     from scorer.progress import TerminalListener
     from scorer.run import score
 
+    options["provider_options"] = tuple(map(_name_and_value, options["provider_options"]))
     config = RunConfig(model=model_dir, data=data, keep_text=not no_text, **options)
     try:
         report = score(config, TerminalListener())
@@ -121,6 +145,13 @@ def run_command(model_dir: Path, data: tuple[str, ...], no_text: bool, as_json: 
     print_report(report)
     click.echo(f"Ranking: {config.output / 'ranked.parquet'}")
     click.echo(f"Next: scorer show {config.output}")
+
+
+def _name_and_value(option: str) -> tuple[str, str]:
+    name, equals, value = option.partition("=")
+    if not (name and equals):
+        raise UsageError(f"--provider-option is '{option}'; it must be NAME=VALUE, such as gpu_mem_limit=8589934592.")
+    return name, value
 
 
 def _command_that_resumes() -> str:

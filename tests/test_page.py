@@ -41,16 +41,12 @@ def reviewer(run: Path, context: Any, tmp_path: Path) -> Reviewer:
 
 @pytest.mark.shared
 def test_twenty_rows_of_a_real_run_by_keyboard_with_a_reload_and_a_download(
-    context: Any, scorer: Any, tmp_path: Path
+    agnews_model: Path, context: Any, scorer: Any, tmp_path: Path
 ) -> None:
-    pytest.importorskip("torch", reason="needs the extra `export`")
-    from scorer import ExportConfig, export_onnx
-
     news = pl.read_parquet(SHARED / "data" / "ag_news" / "train.parquet").filter(pl.col("fold") == 1).head(2_000)
     news.write_parquet(tmp_path / "news.parquet")
-    export_onnx(ExportConfig(model=str(SHARED / "models" / "agnews-minilm-fold0"), output=tmp_path / "model"))
     data, run = str(tmp_path / "news.parquet"), tmp_path / "run"
-    score(RunConfig(model=tmp_path / "model", data=(data,), output=run, max_length=128))
+    score(RunConfig(model=agnews_model, data=(data,), output=run, max_length=128))
     assert scorer("report", run, "-o", tmp_path / "page.html").returncode == 0
     ranked = pl.read_parquet(run / "ranked.parquet").head(500)
 

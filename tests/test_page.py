@@ -311,3 +311,30 @@ def test_colours_follow_the_system_and_the_button(scheme: str, run: Path, chromi
     reviewer.reload()
     assert is_dark()
     context.close()
+
+
+def test_a_browser_that_keeps_nothing_says_so_and_works_on(reviewer: Reviewer, tmp_path: Path) -> None:
+    assert not reviewer.page.is_visible("#notice")
+    reviewer.page.add_init_script(
+        "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('refused'); } })"
+    )
+    reviewer.reload()
+    assert "answers are lost when it closes" in reviewer.text("#notice")
+    reviewer.press("p", "g")
+    assert [line["verdict"] for line in reviewer.download(tmp_path / "c.jsonl")[1:]] == ["relabel", "keep"]
+    assert reviewer.complaints == []
+
+
+def test_a_reviewers_name_goes_with_every_page(run: Path, context: Any, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write_page(tmp_path / f"{name}.html", render_page(read_examples(run, 20), title=name))
+    first = Reviewer(context, tmp_path / "one.html")
+    first.page.fill("#reviewer", "Zoë / ../..")
+    first.page.locator("#reviewer").blur()
+    second = Reviewer(context, tmp_path / "two.html")
+    second.press("g")
+    with second.page.expect_download() as download:
+        second.page.click("#download")
+    assert download.value.suggested_filename == "corrections-Zoë.jsonl"
+    download.value.save_as(tmp_path / "c.jsonl")
+    assert read_corrections([tmp_path / "c.jsonl"]).answers[0].annotator == "Zoë / ../.."

@@ -144,7 +144,7 @@ def run_command(model_dir: Path, data: tuple[str, ...], no_text: bool, as_json: 
         return
     print_report(report)
     click.echo(f"Ranking: {config.output / 'ranked.parquet'}")
-    click.echo(f"Next: scorer show {config.output}")
+    click.echo(f"Next: scorer show {config.output}, or in the browser: scorer report {config.output}")
 
 
 def _name_and_value(option: str) -> tuple[str, str]:

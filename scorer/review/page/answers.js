@@ -2,6 +2,7 @@
 
 const VERDICTS = { keep: "given is right", relabel: "relabelled", unsure: "unsure", drop: "dropped" };
 const STORAGE_KEY = `scorer-review:${page.run}`;
+const NAME_KEY = "scorer-review-name"; // a reviewer stays the same person on every page
 
 const answers = new Map(); // row index → { verdict, label: class index or null, at: ms, annotator }
 const undoable = []; // { index, before }: what an answer replaced
@@ -48,27 +49,24 @@ function put(index, answer) {
   }
 }
 
-/** Write to the browser's storage; false where it refuses. */
+/** Write to the browser's storage, or say that it refuses. */
 function store() {
   try {
-    localStorage.setItem(STORAGE_KEY, JSON.stringify({ reviewer, answers: kept }));
-    return true;
+    localStorage.setItem(STORAGE_KEY, JSON.stringify(kept));
+    localStorage.setItem(NAME_KEY, reviewer);
   } catch {
     warnThatAnswersAreNotKept();
-    return false;
   }
 }
 
 /** Read the storage, as at the start and when another tab has written. */
 function restore() {
-  let found = null;
   try {
-    found = JSON.parse(localStorage.getItem(STORAGE_KEY) ?? "null");
+    kept = JSON.parse(localStorage.getItem(STORAGE_KEY)) ?? {};
+    reviewer = localStorage.getItem(NAME_KEY) ?? "";
   } catch {
     warnThatAnswersAreNotKept();
   }
-  kept = found?.answers ?? {};
-  reviewer = found?.reviewer ?? reviewer;
   answers.clear();
   undoable.length = 0;
   for (let index = 0; index < rowCount; index += 1) {

@@ -25,7 +25,7 @@ function correctionsFile() {
 }
 
 function download() {
-  const name = reviewer.replace(/[^\p{L}\p{N}._-]+/gu, "-").replace(/^[-.]+/, "");
+  const name = reviewer.replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "");
   const link = element("a");
   link.download = `corrections${name ? `-${name}` : ""}.jsonl`;
   link.href = URL.createObjectURL(new Blob([correctionsFile()], { type: "application/x-ndjson" }));

@@ -32,7 +32,7 @@ function entry(index, place) {
   const names = element("span", "names", labelName(rows.label[index], answer && isError(answer) ? "given gone" : "given"));
   if (answer?.verdict === "relabel") names.append(" → ", labelName(answer.label, "corrected"));
   else if (rows.predicted[index] !== rows.label[index]) names.append(" · ", labelName(rows.predicted[index], "predicted"));
-  const text = element("span", "excerpt", oneLine(excerptOf(index)));
+  const text = element("span", "excerpt", shownText(oneLine(excerptOf(index)), pattern));
   text.dir = "auto";
   const symbol = element("span", "symbol", answer ? SYMBOLS[answer.verdict] : "");
   if (answer) symbol.title = VERDICTS[answer.verdict];

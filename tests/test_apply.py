@@ -6,10 +6,14 @@ import csv
 import gzip
 import io
 import json
+import os
 import random
+import subprocess
+import threading
 from collections.abc import Callable, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 import pyarrow as pa
@@ -20,6 +24,7 @@ from hypothesis import strategies as st
 
 from scorer.errors import DataError, LabelError, OutputError, ScorerError, UsageError
 from scorer.review.apply import Applied, ApplyConfig, apply_corrections
+from scorer.review.card import card_text
 from scorer.review.corrections import Correction, text_hash, write_corrections
 from scorer.review.edits import Edits
 from scorer.review.text_edits import edited_lines, edited_records
@@ -462,3 +467,67 @@ def test_a_large_corpus_is_read_once_and_matched_whatever_its_order(tmp_path: Pa
     after = pl.read_parquet(tmp_path / "out.parquet")
     changed = after.filter(pl.col("label") == "Sports")["id"].to_list()
     assert sorted(map(int, changed)) == [0, 8_191, 8_192, 65_535, 65_536, 69_999]
+
+
+class _Hub(BaseHTTPRequestHandler):
+    """A hub that knows no data set and takes none: it notes what it is asked to do."""
+
+    asked: ClassVar[list[tuple[str, str, bytes]]] = []
+
+    def do_GET(self) -> None:
+        self.send_response(404)
+        self.send_header("X-Error-Code", "RepoNotFound")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.asked.append((self.command, self.path, body))
+        self.send_error(400, "out of order")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_pushing_to_the_hub_asks_for_a_private_data_set_and_fails_with_the_result_at_hand(
+    news: pl.DataFrame, tmp_path: Path, scorer: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    """As far as the network: the hub is a server on this machine, which refuses."""
+    datasets = pytest.importorskip("datasets", reason="needs the extra `hub`")
+    news.write_parquet(tmp_path / "data.parquet")
+    hub = ThreadingHTTPServer(("127.0.0.1", 0), _Hub)
+    threading.Thread(target=hub.serve_forever, daemon=True).start()
+    environment = os.environ | {
+        "HF_ENDPOINT": f"http://127.0.0.1:{hub.server_address[1]}",
+        "HF_HUB_OFFLINE": "0",
+        "HF_TOKEN": "hf_secret_token",
+        "HF_HOME": str(tmp_path / "hf"),
+    }
+    arguments = [write(tmp_path, answers(news, CHANGES)), tmp_path / "data.parquet", "-o", tmp_path / "out"]
+    done = scorer("apply", *arguments, "--push-to-hub", "me/news-corrected", env=environment)
+    hub.shutdown()
+    assert done.returncode == OutputError.exit_code, done.stderr
+    assert "cannot push to 'me/news-corrected'" in done.stderr
+    assert "hf auth login" in done.stderr
+    assert "hf_secret_token" not in done.stdout + done.stderr
+    assert _Hub.asked, done.stderr
+    method, path, body = _Hub.asked[0]
+    assert (method, path) == ("POST", "/api/repos/create")
+    asked = json.loads(body)
+    assert (asked["name"], asked["organization"], asked["type"]) == ("news-corrected", "me", "dataset")
+    assert asked.get("private") is True or asked.get("visibility") == "private"
+    after = datasets.load_from_disk(str(tmp_path / "out"))
+    assert [LABELS[label] for label in after["label"]] == corrected(news)
+
+
+def test_the_card_says_what_changed(news: pl.DataFrame, tmp_path: Path) -> None:
+    news.write_parquet(tmp_path / "data.parquet")
+    found = [*answers(news, CHANGES), *answers(news, {0: "World"}, annotator="bo", source="argilla:news")]
+    applied = run(tmp_path, found, tmp_path / "data.parquet", tmp_path / "out.parquet")
+    card = card_text(applied, ("fancyzhx/ag_news",), "a/model", found)
+    assert "The rows are those of `fancyzhx/ag_news`." in card
+    assert "changed the label of 3 of 40 rows" in card
+    assert "`a/model`" in card
+    assert "- answers: 6, by 2 people, in argilla:news" in card
+    assert "- disagreements: 1 rows, 1 left as they were" in card
+    assert "| Sci/Tech | World | 1 |" in card

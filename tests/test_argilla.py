@@ -34,7 +34,7 @@ if missing() is None:
     from argilla_helpers import Server, wait_until
 
 LABELS = ("World", "Sports", "Business")
-NEWS_ROWS = 1_500
+NEWS_ROWS = 800
 LARGE_HEAD = 5_000
 
 

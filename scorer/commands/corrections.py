@@ -78,7 +78,7 @@ def corrections_command(files: tuple[Path, ...], on_conflict: Any, ranking: Path
     examples=[
         "scorer apply corrections.jsonl train.parquet -o corrected.parquet",
         "scorer apply ada.jsonl bo.jsonl 'data/*.csv' -o corrected --drop --keep-original",
-        "scorer apply corrections.jsonl fancyzhx/ag_news --split train -o corrected --push-to-hub me/ag-news-corrected",
+        "scorer apply corrections.jsonl fancyzhx/ag_news --split train -o corrected --push-to-hub me/ag-news",
     ],
 )
 @click.argument("corrections", nargs=-1, required=True, type=click.Path(path_type=Path))

@@ -20,7 +20,8 @@ PRIOR_SCALE = 2.5  # standard deviation of the weak prior on slope and offset, i
 STEPS = 50
 FEWEST_DECIDED = 20  # rows below which no curve is fitted
 DRAWS = 2_000
-DECIMALS = 2  # of the logarithm of a loss, to which losses count as alike
+DECIMALS = 2  # of log odds, to which rows count as alike
+SMALLEST_LOSS = 1e-6  # below it float32 tells no two losses apart
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -76,9 +77,10 @@ def errors_left(
 ) -> ErrorsLeft | None:
     """Estimate the errors that are left, from a curve of error probability over loss.
 
-    The curve is logistic in the logarithm of the loss, fitted to the rows that people decided on, with a weak prior;
-    the interval comes from draws of the fit's normal approximation and of the errors themselves. It carries the head's
-    pattern on to rows that nobody has seen, so it is only as good as the ranking is even.
+    The curve is logistic in the model's log odds against the given label, log(exp(loss) - 1), as in calibration by
+    Platt's method, fitted with a weak prior to the rows that people decided on. The interval comes from draws of the
+    fit's normal approximation and of the errors themselves. It carries the head's pattern on to rows that nobody has
+    seen, so it is only as good as the ranking is even.
 
     Args:
         losses: loss of every ranked row, in nats, float64 [N].
@@ -91,7 +93,7 @@ def errors_left(
     seen = wrong[decided]
     if seen.size < FEWEST_DECIDED or seen.all() or not seen.any():
         return None
-    scale = np.log(np.maximum(losses, 1e-6))  # float64 [N]
+    scale = log_odds(losses)  # float64 [N]
     center, spread = scale[decided].mean(), max(scale[decided].std(), 1e-6)
     weights, covariance = _fit(_features(scale[decided], center, spread), seen.astype(np.float64))
     steps, rows = np.unique(np.round(scale[~decided], DECIMALS), return_counts=True)  # alike losses go as one step
@@ -104,8 +106,14 @@ def errors_left(
     return ErrorsLeft(int(rows.sum()), float(expected @ rows), float(low), float(high), float(hundred))
 
 
+def log_odds(losses: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The model's log odds against the given label, from the loss: float64 [N]."""
+    bounded = np.clip(losses, SMALLEST_LOSS, None)
+    return np.asarray(bounded + np.log(-np.expm1(-bounded)))
+
+
 def _features(scale: npt.NDArray[np.float64], center: float, spread: float) -> npt.NDArray[np.float64]:
-    """Offset and standardized logarithm of the loss: float64 [rows, 2]."""
+    """Offset and standardized log odds: float64 [rows, 2]."""
     return np.stack([np.ones_like(scale), (scale - center) / spread], axis=1)
 
 

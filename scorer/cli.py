@@ -18,7 +18,7 @@ from scorer.commands.argilla import from_argilla_command, to_argilla_command
 from scorer.commands.corrections import apply_command, corrections_command
 from scorer.commands.exchange import from_label_studio_command, to_csv_command, to_label_studio_command
 from scorer.commands.export_onnx import export_onnx_command
-from scorer.commands.machine import demo_command, doctor_command
+from scorer.commands.machine import demo_command, doctor_command, tune_command
 from scorer.commands.ranking import rank_command, show_command
 from scorer.commands.report import report_command
 from scorer.commands.run import run_command
@@ -50,6 +50,7 @@ for command in (
     from_argilla_command,
     corrections_command,
     apply_command,
+    tune_command,
     doctor_command,
     demo_command,
 ):

@@ -83,7 +83,7 @@ def prepare(config: RunConfig, listener: Listener | None = None) -> Job:
     with clock.stage("plan"):
         source = open_source(config, listener.info)
         encoder.check_room(pairs=source.columns.text_pair is not None)
-        label_map = _read_label_map(config.label_map) if config.label_map is not None else None
+        label_map = read_label_map(config.label_map) if config.label_map is not None else None
         fingerprint = fingerprint_of(
             config,
             model,
@@ -220,7 +220,7 @@ def _warn_of_unknown_labels(plan: Plan, labels: LabelEncoder, label_names: Seque
     )
 
 
-def _read_label_map(file: Path) -> dict[str, str | int | None]:
+def read_label_map(file: Path) -> dict[str, str | int | None]:
     """The user's translation of labels.
 
     Raises:

@@ -153,7 +153,7 @@ def head(directory: Path, top: int, *, label: str | None = None, predicted: str 
     names = metadata.get("label_names", [])
     for column, wanted in (("label", label), ("predicted_label", predicted)):
         if wanted is not None:
-            ranked = ranked.filter(pl.col(column) == _label_index(wanted, names))
+            ranked = ranked.filter(pl.col(column) == label_index(wanted, names))
     try:
         return ranked.drop("probabilities").head(top).collect().to_dicts()
     except pl.exceptions.PolarsError as error:
@@ -162,7 +162,12 @@ def head(directory: Path, top: int, *, label: str | None = None, predicted: str 
         ) from error
 
 
-def _label_index(wanted: str, names: Sequence[str]) -> int:
+def label_index(wanted: str, names: Sequence[str]) -> int:
+    """Index of a label given by name, whatever its case, or by index.
+
+    Raises:
+        UsageError: the model has no such label.
+    """
     folded = [name.casefold() for name in names]
     if wanted in names:
         return names.index(wanted)

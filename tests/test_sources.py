@@ -638,7 +638,7 @@ CELLS = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     records=st.lists(st.lists(CELLS, min_size=3, max_size=3), min_size=1, max_size=12),
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONE]),
@@ -664,8 +664,8 @@ def test_csv_in_blocks_is_read_as_pyarrow_reads_it_whole(
         table = DelimitedTable(str(file), ",")
         try:
             found = [row for batch in table.batches(["id", "text", "label"]) for row in batch.to_pylist()]
-        except DataError:
-            assert expected_rows is None or content.count(b'"') % 2
+        except DataError as error:  # pyarrow takes a quote that never closes for one that does
+            assert expected_rows is None or "never closes" in str(error)
             return
         assert found == expected_rows
         for start in range(len(found) + 1):

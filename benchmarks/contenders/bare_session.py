@@ -11,7 +11,9 @@ from job import Job, Outcome, Score
 DESCRIPTION = "scorer's session alone on ready-made batches: the ceiling"
 PRECISION = "fp32"
 PACKAGES = ("scorer", "onnxruntime")
-EXPORT = "fp32"
+ENVIRONMENT = None
+PROVIDERS = ("cpu", "cuda")
+EXPORTS = ("fp32",)
 
 
 def load(job: Job) -> Score:

@@ -11,9 +11,9 @@ from typing import Any
 import click
 
 from scorer.commands.common import DATA, LABELS, OUTPUT, SPEED, print_report, say
-from scorer.commands.help import Command, option
+from scorer.commands.help import Command, Count, option
 from scorer.config import DEFAULT_BATCH_TOKENS, PROVIDERS, RunConfig
-from scorer.errors import LeftOutError, RunInterrupted, UsageError
+from scorer.errors import RunInterrupted, UsageError
 
 
 def _part(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -79,10 +79,10 @@ def _part(context: click.Context, parameter: click.Parameter, value: str | None)
 @option(
     "--max-batch-tokens",
     heading=SPEED,
-    type=int,
+    type=Count(),
     metavar="TOKENS",
-    help="Cap on padded tokens per batch, rows times longest. "
-    f"[default: {DEFAULT_BATCH_TOKENS['cpu']:,} on a CPU, {DEFAULT_BATCH_TOKENS['cuda']:,} on CUDA, at least one text]",
+    help="Cap on padded tokens per batch, rows times longest. [default: auto: what `scorer tune` found here, "
+    f"else {DEFAULT_BATCH_TOKENS['cpu']:,} on a CPU and {DEFAULT_BATCH_TOKENS['cuda']:,} on CUDA]",
 )
 @option(
     "--max-length",
@@ -122,7 +122,13 @@ def _part(context: click.Context, parameter: click.Parameter, value: str | None)
     is_flag=True,
     help="Score with an int8 or fp16 model even where it does not keep fp32's ranking.",
 )
-@option("--threads", heading=SPEED, type=int, help="Threads that compute. [default: all that are allowed]")
+@option(
+    "--threads",
+    heading=SPEED,
+    type=Count(),
+    metavar="COUNT",
+    help="Threads that compute. [default: auto: all that affinity and cgroup allow]",
+)
 @option(
     "--ranked-top",
     heading=OUTPUT,
@@ -143,6 +149,7 @@ def run_command(model_dir: Path, data: tuple[str, ...], no_text: bool, as_json: 
     scored, with the reason) and run.json (counts, timings, versions). A run that was ended early goes on where it
     stopped when it is started again.
     """
+    from scorer.errors import LeftOutError
     from scorer.progress import TerminalListener
     from scorer.run import score
     from scorer.sources import LeftOut
@@ -163,7 +170,7 @@ def run_command(model_dir: Path, data: tuple[str, ...], no_text: bool, as_json: 
     else:
         print_report(report)
         click.echo(f"Ranking: {config.output / 'ranked.parquet'}")
-        click.echo(f"Next: scorer show {config.output}")
+        click.echo(f"Next: scorer show {config.output}, or in the browser: scorer report {config.output}")
     if report.left_out:
         raise LeftOutError(
             f"all is done, but for {len(report.left_out)} files or parts of files that cannot be read:\n"

@@ -40,7 +40,7 @@ class DelimitedTable(FileTable):
     def __init__(self, path: str, delimiter: str) -> None:
         super().__init__(path)
         self.places: Places = Places()
-        self._delimiter = delimiter
+        self.delimiter = delimiter
 
     def schema(self) -> pa.Schema:
         """Column names of the header, all strings; raises DataError when there is none."""
@@ -87,7 +87,7 @@ class DelimitedTable(FileTable):
         while True:
             read = file.read(size)
             held += read
-            end, opened = _end_of_rows(held, self._delimiter, first=rows == 1)
+            end, opened = _end_of_rows(held, self.delimiter, first=rows == 1)
             if not read:
                 if opened is not None:
                     line += 1 + held.count(b"\n", 0, opened)
@@ -130,7 +130,7 @@ class DelimitedTable(FileTable):
         return pa_csv.read_csv(
             pa.BufferReader(block),
             pa_csv.ReadOptions(column_names=names, block_size=len(block) + 1, use_threads=False),
-            pa_csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=True),
+            pa_csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True),
             pa_csv.ConvertOptions(
                 include_columns=columns,
                 column_types=dict.fromkeys(columns or (), pa.large_string()),

@@ -214,6 +214,7 @@ def _writer(job: Job) -> ShardWriter:
         label_names,
         pairs=columns.text_pair is not None,
         keep_text=job.config.keep_text,
+        top_k=job.config.top_k_probabilities,
         metadata={"label_names": label_names, "columns": dataclasses.asdict(columns), **_identity(job)},
         head_ends=job.plan.shards[0].first_row + HEAD_ROWS,
     )

@@ -10,13 +10,20 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from scorer.errors import DataError, LabelError, UsageError
 from scorer.labels import Value
 from scorer.sources.columns import Columns, canonical, label_values, valid_text
 from scorer.sources.table import READ_ROWS, Place, Table
 
+IntArray = npt.NDArray[np.int64]
+
+# Bytes of text that fill a window, however few rows they are.
+WINDOW_BYTES = 32 * 2**20
 # Distinct labels above which a column is taken for something else than a label.
 MOST_LABELS = 20_000
 
@@ -197,7 +204,7 @@ def read_shards(source: Source, shards: Iterable[Shard], window_rows: int) -> It
     Args:
         source: the data set.
         shards: the rows to read.
-        window_rows: rows of every batch but a shard's last.
+        window_rows: rows of every batch, but for a shard's last and where long texts fill one sooner.
 
     Raises:
         UnreadableError: a table is damaged, or holds fewer rows than when it was planned.
@@ -240,23 +247,35 @@ class _Cursor:
 
     def __init__(self, source: Source, table: int, start: int) -> None:
         self.table, self.row, self.ended = table, start, False
+        self._texts = [name for name in (source.columns.text, source.columns.text_pair) if name is not None]
         self._batches = source.tables[table].batches(source.columns.names, start)
         self._rest: pa.RecordBatch | None = None
 
     def take(self, rows: int) -> pa.RecordBatch:
-        """So many rows, or fewer where the table ends."""
+        """So many rows, or fewer where their texts fill a window or the table ends."""
         held: list[pa.RecordBatch] = []
-        wanted = rows
-        while wanted:
+        wanted, room = rows, WINDOW_BYTES
+        while wanted and room > 0:
             batch = self._rest if self._rest is not None else next(self._batches, None)
             if batch is None:
                 self.ended = True
                 break
-            held.append(batch.slice(0, wanted))
-            self._rest = batch.slice(wanted) if batch.num_rows > wanted else None
-            wanted -= held[-1].num_rows
+            ends = np.cumsum(self._text_bytes(batch))  # int64 [N]
+            fitting = min(wanted, batch.num_rows, int(np.searchsorted(ends, room)) + 1)
+            held.append(batch.slice(0, fitting))
+            self._rest = batch.slice(fitting) if batch.num_rows > fitting else None
+            wanted -= fitting
+            room -= int(ends[fitting - 1]) if fitting else 0
         self.row += rows - wanted
         return _joined(held) if held else pa.RecordBatch.from_pylist([])
+
+    def _text_bytes(self, batch: pa.RecordBatch) -> IntArray:
+        """Bytes of the texts of each row, int64 [N]; the same whatever the batch they come in."""
+        lengths = np.zeros(batch.num_rows, dtype=np.int64)
+        for name in self._texts:
+            text = batch.column(name).cast(pa.large_binary())
+            lengths += pc.fill_null(pc.binary_length(text), 0).to_numpy()
+        return lengths
 
 
 def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:

@@ -14,9 +14,6 @@ from scorer.errors import ModelError
 from scorer.scoring import FloatArray
 from scorer.session import start_session
 
-# How the libraries below say that memory did not suffice.
-_OUT_OF_MEMORY = ("out of memory", "failed to allocate", "bad_alloc", "bad allocation", "alloc_failed")
-
 
 class Classifier(Protocol):
     """What the pipeline needs of a model; tests pass a five-line fake."""
@@ -72,7 +69,7 @@ class OnnxClassifier:
         self._output: str = self._session.get_outputs()[0].name
 
     def __call__(self, batch: Batch) -> FloatArray:
-        """Logits of the batch: float32 [B, C]. A batch that does not fit into memory is computed in halves.
+        """Logits of the batch: float32 [B, C], as they come: not all of them need be finite.
 
         Raises:
             ModelError: inference failed, or the width of the logits is not the number of labels.
@@ -80,9 +77,6 @@ class OnnxClassifier:
         try:
             logits = self._run(batch)
         except Exception as error:
-            half = batch.rows.size // 2
-            if half and any(words in str(error).lower() for words in _OUT_OF_MEMORY):
-                return np.concatenate([self(batch.take(slice(half))), self(batch.take(slice(half, None)))])
             raise ModelError(
                 f"inference failed on a batch of {batch.rows.size} rows x {batch.input_ids.shape[1]} tokens: "
                 f"{error}. A smaller --max-batch-tokens or --max-length may help."

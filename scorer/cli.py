@@ -14,9 +14,13 @@ from types import FrameType
 
 import click
 
+from scorer.commands.argilla import from_argilla_command, to_argilla_command
+from scorer.commands.corrections import apply_command, corrections_command
+from scorer.commands.exchange import from_label_studio_command, to_csv_command, to_label_studio_command
 from scorer.commands.export_onnx import export_onnx_command
-from scorer.commands.machine import demo_command, doctor_command
+from scorer.commands.machine import demo_command, doctor_command, tune_command
 from scorer.commands.ranking import rank_command, show_command
+from scorer.commands.report import report_command
 from scorer.commands.run import run_command
 from scorer.errors import ScorerError, Terminated
 
@@ -33,7 +37,23 @@ def cli() -> None:
     """
 
 
-for command in (export_onnx_command, run_command, show_command, rank_command, doctor_command, demo_command):
+for command in (
+    export_onnx_command,
+    run_command,
+    show_command,
+    rank_command,
+    report_command,
+    to_csv_command,
+    to_label_studio_command,
+    from_label_studio_command,
+    to_argilla_command,
+    from_argilla_command,
+    corrections_command,
+    apply_command,
+    tune_command,
+    doctor_command,
+    demo_command,
+):
     cli.add_command(command)
 
 

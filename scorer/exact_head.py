@@ -30,7 +30,7 @@ from scorer.pipeline import EXACT_PRECISION, Clock, Stages, score_shards
 from scorer.scoring import FloatArray
 from scorer.shard_writer import ShardWriter
 from scorer.shards import RunDirectory
-from scorer.sources import Shard
+from scorer.sources import Shard, UnreadableError
 
 # How many times the largest error seen a row that was not scored again may be off.
 SAFETY = 1.5
@@ -120,7 +120,7 @@ class Rescoring:
         )
 
     def judge(self, allow_low_fidelity: bool) -> Fidelity | None:
-        """Score a sample of the first shard with both models, once in the life of a run directory.
+        """Score a sample of a shard with both models, once in the life of a run directory.
 
         Returns:
             How well the cheap model keeps the ranking; None where no row of the sample can be scored.
@@ -131,12 +131,13 @@ class Rescoring:
         file = self._directory.rescored / PILOT_FILE
         with contextlib.suppress(OSError, ValueError, TypeError):
             return Fidelity(**json.loads(file.read_text(encoding="utf-8")))
-        shard = self._shards[0]
-        rows = min(shard.rows, max(PILOT_ROWS[0], min(PILOT_ROWS[1], self._all_rows // PILOT_ONE_IN)))
-        sample = np.random.default_rng(0).choice(shard.rows, rows, replace=False)
-        only = np.sort(sample) + shard.first_row
-        cheap, exact = (_losses(stages, shard, only) for stages in (self._cheap, self._exact))
-        if not exact.size:
+        cheap = exact = np.empty(0, dtype=np.float32)
+        for shard in self._shards:
+            with contextlib.suppress(UnreadableError):  # the run itself will meet it
+                cheap, exact = self._sample(shard)
+            if exact.size:
+                break
+        else:
             return None
         fidelity = measure_fidelity(cheap, exact, f"{exact.size} rows of the corpus")
         self._listener.info(f"{self._cheap.precision} against fp32: {fidelity}.")
@@ -148,6 +149,12 @@ class Rescoring:
         self._directory.rescored.mkdir(exist_ok=True)
         self._directory.write_text(file, json.dumps(dataclasses.asdict(fidelity)) + "\n")
         return fidelity
+
+    def _sample(self, shard: Shard) -> tuple[FloatArray, FloatArray]:
+        """Cheap and exact losses of some rows of a shard: float32 [N] each."""
+        rows = min(shard.rows, max(PILOT_ROWS[0], min(PILOT_ROWS[1], self._all_rows // PILOT_ONE_IN)))
+        only = np.sort(np.random.default_rng(0).choice(shard.rows, rows, replace=False)) + shard.first_row
+        return _losses(self._cheap, shard, only), _losses(self._exact, shard, only)
 
     def rescore(self, asked: int, expected_error: float) -> ExactHead:
         """Score the head again until it is exact.
@@ -175,7 +182,7 @@ class Rescoring:
         everything = near.rows.size == self._all_rows
         return ExactHead(
             asked=asked,
-            exact=exact.size if everything else int((exact >= floor + SAFETY * error).sum()),
+            exact=exact.size if everything else int((exact - SAFETY * error >= floor).sum()),
             rescored=known.rows.size,
             largest_error=error,
             lowest_loss=loss_of_log_odds(floor),

@@ -39,6 +39,7 @@ from scorer.model_directory import (
 from scorer.onnx_graph import DATA_FILE, EXACT_DATA_FILE, Applied, check_exportable, write_graph
 from scorer.parity import BUILT_IN, PARITY_TEXTS, judge_fidelity, prove_parity, read_texts
 from scorer.session import import_onnxruntime, installed_onnxruntime
+from scorer.tuning import TUNING_FILE
 
 # module to import -> distribution that brings it
 REQUIRED = {
@@ -49,7 +50,7 @@ REQUIRED = {
     "optimum.exporters.onnx": "optimum-onnx",
 }
 EXPORTED_FILES = frozenset(
-    {MODEL_FILE, DATA_FILE, EXACT_FILE, EXACT_DATA_FILE, TOKENIZER_FILE, CONFIG_FILE, CONTRACT_FILE}
+    {MODEL_FILE, DATA_FILE, EXACT_FILE, EXACT_DATA_FILE, TOKENIZER_FILE, CONFIG_FILE, CONTRACT_FILE, TUNING_FILE}
 )
 
 

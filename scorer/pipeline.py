@@ -23,7 +23,8 @@ import pyarrow.compute as pc
 from scorer.batching import Batch, Encoded, IntArray, batches
 from scorer.classifier import Classifier
 from scorer.distinct import DistinctTexts
-from scorer.inference import Mender, infer
+from scorer.errors import ModelError
+from scorer.inference import Careful, FailedTextError, infer
 from scorer.labels import MISSING, UNKNOWN, LabelEncoder
 from scorer.prefetch import prefetch
 from scorer.scoring import LabelArray, Scores, score
@@ -268,7 +269,7 @@ def _infer(stages: Stages, windows: Generator[Window], stopped: threading.Event)
     none = np.empty((0, len(stages.classifier.labels)), dtype=np.float32)
     known = none  # logits of the shard's distinct texts so far [D, C]
     exact = np.empty(0, dtype=np.bool_)  # which of them were computed again in fp32 [D]
-    mender = Mender(stages.exact)
+    careful = Careful(stages.classifier, stages.exact)
     with contextlib.closing(windows):
         for window in windows:
             with stages.clock.stage("infer"):
@@ -276,11 +277,14 @@ def _infer(stages: Stages, windows: Generator[Window], stopped: threading.Event)
                 logits = np.empty((texts, none.shape[1]), dtype=np.float32)  # of the new texts
                 bad = np.zeros(texts, dtype=np.bool_)
                 advance = _even_progress(window, stages.progress)
-                for batch, answer in infer(stages.classifier, window.batches, stages.streams):
-                    logits[batch.rows], bad[batch.rows] = mender.mended(batch, answer)
-                    advance(int(window.new_lengths[batch.rows].sum()))
-                    if stopped.is_set():
-                        return
+                try:
+                    for batch, (answer, in_fp32) in infer(careful, window.batches, stages.streams):
+                        logits[batch.rows], bad[batch.rows] = answer, in_fp32
+                        advance(int(window.new_lengths[batch.rows].sum()))
+                        if stopped.is_set():
+                            return
+                except FailedTextError as error:
+                    raise ModelError(_at_row(window, len(known) + error.position, error)) from error
             with stages.clock.stage("score"):
                 known, exact = np.concatenate([known, logits]), np.concatenate([exact, bad])
                 scores = score(known[window.numbers], window.labels)
@@ -293,6 +297,14 @@ def _infer(stages: Stages, windows: Generator[Window], stopped: threading.Event)
 def _precisions(precision: str, exact: np.ndarray) -> pa.DictionaryArray:
     """Names of the number formats [W], from those rows that were computed in fp32, bool [W]."""
     return pa.DictionaryArray.from_arrays(pa.array(exact.astype(np.int8)), pa.array([precision, EXACT_PRECISION]))
+
+
+def _at_row(window: Window, number: int, error: FailedTextError) -> str:
+    """What failed, with the first row that holds the text of this number."""
+    record = window.records.slice(int(np.flatnonzero(window.numbers == number)[0]), 1).to_pylist()[0]
+    return (
+        f"{error} It fails on row {record['row']:,} of the data, alone: id {record['id']!r}, '{record['source_file']}'."
+    )
 
 
 def _even_progress(window: Window, progress: Callable[[int, int], None]) -> Callable[[int], None]:

@@ -1,4 +1,4 @@
-"""A run's sentences and progress on stderr: a bar on a terminal, plain lines elsewhere."""
+"""Sentences and progress on stderr: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ class TerminalListener:
 
     Args:
         quiet: print warnings only.
+        doing: what goes on, beside the bar.
+        unit: what is counted.
     """
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, doing: str = "scoring", unit: str = "rows") -> None:
         self._console = Console(stderr=True, highlight=False, markup=False)
         self._quiet = quiet
+        self._doing, self._unit = doing, unit
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._rows = self._done = self._tokens = 0
@@ -45,7 +48,7 @@ class TerminalListener:
         self._started = self._last_line = time.monotonic()
         if self._console.is_terminal and not self._quiet:
             self._bar = Progress(
-                TextColumn("scoring"),
+                TextColumn(self._doing),
                 BarColumn(bar_width=None),
                 TaskProgressColumn(),
                 TextColumn("{task.fields[rate]}"),
@@ -54,7 +57,7 @@ class TerminalListener:
                 expand=True,
                 transient=True,
             )
-            self._task = self._bar.add_task("scoring", total=rows, rate="")
+            self._task = self._bar.add_task(self._doing, total=rows, rate="")
             self._bar.start()
 
     def advanced(self, rows: int, tokens: int) -> None:
@@ -63,15 +66,17 @@ class TerminalListener:
         self._tokens += tokens
         now = time.monotonic()
         elapsed = max(now - self._started, 1e-6)
-        rate = f"{self._done / elapsed:,.0f} rows/s, {self._tokens / elapsed:,.0f} tokens/s"
+        rate = f"{self._done / elapsed:,.0f} {self._unit}/s"
+        if self._tokens:
+            rate += f", {self._tokens / elapsed:,.0f} tokens/s"
         if self._bar is not None and self._task is not None:
-            label = f"{self._done:,} of {self._rows:,} rows, {rate}"
+            label = f"{self._done:,} of {self._rows:,} {self._unit}, {rate}"
             self._bar.update(self._task, completed=self._done, rate=label)
         elif not self._quiet and now - self._last_line >= LINE_INTERVAL_S and self._done:
             self._last_line = now
             left = elapsed * (self._rows - self._done) / self._done
             share = self._done / self._rows
-            self.info(f"{self._done:,} of {self._rows:,} rows ({share:.1%}), {rate}, {duration(left)} left")
+            self.info(f"{self._done:,} of {self._rows:,} {self._unit} ({share:.1%}), {rate}, {duration(left)} left")
 
     def finished(self) -> None:
         """Take the bar away."""

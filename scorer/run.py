@@ -17,7 +17,7 @@ from typing import Any
 
 from scorer.config import RunConfig
 from scorer.engines.local import score_here
-from scorer.errors import NothingScoredError, RunInterrupted, ScorerError
+from scorer.errors import DataError, NothingScoredError, RunInterrupted, ScorerError
 from scorer.exact_head import Rescoring
 from scorer.listener import Listener, Silence
 from scorer.manifest import refuse_changed_data
@@ -26,7 +26,8 @@ from scorer.ranking import gather_rejects, rank
 from scorer.report import Counts, RunReport, options_of, versions
 from scorer.schema import REJECT_REASONS
 from scorer.session import installed_onnxruntime
-from scorer.shard_writer import ShardWriter
+from scorer.shard_writer import ShardWriter, Written
+from scorer.sources import LeftOut
 from scorer.tally import HEAD_ROWS, Tally
 
 # Options of what is made of the shards; a finished run is ranked again when they change.
@@ -81,6 +82,7 @@ class _Progress:
             self.tally += tally
         self.earlier = {"shards": len(done), "scored": self.tally.scored, "tokens": self.tally.tokens}
         self.shards_done = len(done)
+        self.left_out = [*job.stages.source.left_out, *job.plan.left_out]
         self.warnings = list(job.warnings)
         self._looked = False
 
@@ -95,19 +97,24 @@ class _Progress:
         return f"{self.shards_done:,} of {len(self.job.plan.shards):,} shards are finished."
 
     @property
-    def labels_looked_at(self) -> bool:
-        """Whether the head of the run is counted."""
+    def head_is_counted(self) -> bool:
+        """Whether all rows of the run's head are counted."""
         return self.tally.head_rows >= min(HEAD_ROWS, self.job.plan.rows)
 
-    def add(self, tally: Tally, *, ends_shard: bool) -> None:
-        """Count a window; warn as soon as labels and model look as if they do not fit."""
-        self.tally += tally
-        self.shards_done += ends_shard
-        self.look()
+    def add(self, told: Written | LeftOut) -> None:
+        """Count a window, or a shard that is left out."""
+        if isinstance(told, LeftOut):
+            self.left_out.append(told)
+            self.listener.warning(f"left out {told}")
+            return
+        self.tally += told.tally
+        self.shards_done += told.ends_shard
+        if self.head_is_counted:
+            self.look()
 
     def look(self) -> None:
-        """Compare labels and predictions, once the head of the run is counted."""
-        if self._looked or not self.labels_looked_at:
+        """Compare labels and predictions, and warn where they look as if they do not fit."""
+        if self._looked:
             return
         self._looked = True
         names = self.job.model.contract.label_names
@@ -126,7 +133,9 @@ def _score_and_rank(progress: _Progress, started: float) -> RunReport:
     _write_shards(progress, writer)
     scoring_s = time.perf_counter() - scoring_started
     tally = progress.tally
-    if tally.scored == 0:
+    if tally.read == 0:
+        raise DataError(f"nothing could be read; the first: {progress.left_out[0]}")
+    if tally.scored == 0 and job.config.shard is None:  # a part of the data may well be bad
         _raise_all_rejected(job, tally)
     refuse_changed_data(job.manifest.fingerprint, job.stages.source)
     asked = job.config.exact_rows(tally.scored)
@@ -161,6 +170,7 @@ def _score_and_rank(progress: _Progress, started: float) -> RunReport:
         fidelity=None if fidelity is None else dataclasses.asdict(fidelity),
         exact_head=None if exact_head is None else dataclasses.asdict(exact_head),
         warnings=tuple(progress.warnings),
+        left_out=tuple(dataclasses.asdict(left_out) for left_out in progress.left_out),
         **_identity(job),
     )
     job.directory.write_text(job.directory.run_file, report.to_json())
@@ -184,12 +194,15 @@ def _write_shards(progress: _Progress, writer: ShardWriter) -> None:
             f"Going on with an earlier run: {progress.state} {progress.tally.read:,} of {job.plan.rows:,} rows are "
             "skipped."
         )
-    progress.look()
+    for left_out in progress.left_out:
+        listener.warning(f"left out {left_out}")
     listener.started(sum(shard.rows for shard in progress.left))
+    engine = score_here(job.stages, writer, progress.left, skip_bad_files=job.config.skip_bad_files)
     try:
-        with contextlib.closing(score_here(job.stages, writer, progress.left)) as written:
-            for window in written:
-                progress.add(window.tally, ends_shard=window.ends_shard)
+        with contextlib.closing(engine) as told:
+            for each in told:
+                progress.add(each)
+        progress.look()
     finally:
         listener.finished()
 
@@ -224,14 +237,17 @@ def _identity(job: Job) -> dict[str, Any]:
 
 def _finished(job: Job, done: dict[int, Tally]) -> RunReport | None:
     """The report of a run that left nothing to do, or None."""
-    if len(done) < len(job.plan.shards) or not job.directory.ranked.exists():
-        return None
     try:
         report = RunReport.from_json(job.directory.run_file.read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    asked = options_of(job.config)
-    if any(report.options.get(name) != asked[name] for name in STAGE_OPTIONS):
+    asked, left_out = options_of(job.config), {each["shard"] for each in report.left_out}
+    missing = {shard.index for shard in job.plan.shards} - done.keys() - left_out
+    if (
+        missing
+        or not job.directory.ranked.exists()
+        or any(report.options.get(name) != asked[name] for name in STAGE_OPTIONS)
+    ):
         return None
     return dataclasses.replace(report, output=job.config.output)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -53,7 +54,8 @@ class ScoredRows:
         self._stored = by in self.schema.names
         if not self._stored:
             self.schema = self.schema.append(pa.field(by, pa.float32()))
-        firsts = [next(self._tables([shard])) for shard in shards[:: math.ceil(len(shards) / MEASURED_SHARDS)]]
+        measured = shards[:: math.ceil(len(shards) / MEASURED_SHARDS)]
+        firsts = [table for shard in measured for table in itertools.islice(self._tables([shard]), 1)]
         self.bytes_per_row = max(1.0, sum(table.nbytes for table in firsts) / max(1, sum(map(len, firsts))))
 
     def ranked(self, top: int | None, folder: Path) -> Generator[pa.Table]:
@@ -130,8 +132,8 @@ def damaged(file: Path) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(
-            f"cannot rank, for the shard '{file}' is damaged: {first_line(error)}. Remove it, and run the same "
-            "`scorer run` again: it scores that shard and ranks anew."
+            f"cannot rank: '{file}' is damaged ({first_line(error)}). Remove it and start the same `scorer run` again; "
+            "it scores that shard anew."
         ) from error
 
 

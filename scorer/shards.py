@@ -115,10 +115,8 @@ class RunDirectory:
             )
 
     @contextlib.contextmanager
-    def opened(self, manifest: Manifest, *, overwrite: bool, notify: Callable[[str], None]) -> Iterator[None]:
-        """Hold the directory for the block, ready to be written to; an earlier run of the same manifest goes on.
-
-        What holds no finished shard is taken away when the block fails.
+    def held(self, notify: Callable[[str], None]) -> Iterator[None]:
+        """Make the directory and keep other runs out of it for the block; if it holds nothing then, it goes again.
 
         Raises:
             OutputError: another run holds the directory, or it cannot be written.
@@ -127,21 +125,33 @@ class RunDirectory:
             with writing(self.path):
                 self._make(self.path)
             with locked(self.path / schema.LOCK_FILE) as died:
-                earlier = self.earlier_run(overwrite=overwrite)
-                if earlier is not None and earlier != manifest:
-                    raise OutputError(f"another run began in '{self.path}' just now. Start again to see which.")
                 if died is not None:
                     notify(died)
-                try:
-                    self._begin(manifest, afresh=earlier is None)
-                    yield
-                except BaseException:
-                    self._abandon()
-                    raise
+                yield
         finally:
             for folder in reversed(self._made):
                 with contextlib.suppress(OSError):  # not empty, or gone already
                     folder.rmdir()
+
+    @contextlib.contextmanager
+    def opened(self, manifest: Manifest, *, overwrite: bool, notify: Callable[[str], None]) -> Iterator[None]:
+        """Hold the directory, ready for a run's results; an earlier run of the same manifest goes on.
+
+        What holds no finished shard is taken away when the block fails.
+
+        Raises:
+            OutputError: another run holds the directory, or it cannot be written.
+        """
+        with self.held(notify):
+            earlier = self.earlier_run(overwrite=overwrite)
+            if earlier is not None and earlier != manifest:
+                raise OutputError(f"another run began in '{self.path}' just now. Start again to see which.")
+            try:
+                self._begin(manifest, afresh=earlier is None)
+                yield
+            except BaseException:
+                self._abandon()
+                raise
 
     def done(self, shards: tuple[Shard, ...], notify: Callable[[str], None]) -> dict[int, Tally]:
         """The finished shards by index, with their counts; a damaged one is removed, so that it is scored again.

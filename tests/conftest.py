@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
+from browser import find_chromium, open_chromium
 
 from scorer.demo import demo_corpus, demo_model
 from scorer.model_directory import open_model_directory
@@ -35,6 +37,17 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
 def model() -> Path:
     """The embedded model directory: small, fast, and of the real kind."""
     return demo_model()
+
+
+@pytest.fixture(scope="session")
+def agnews_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real news classifier, exported once; it has not seen the rows of fold 1."""
+    pytest.importorskip("torch", reason="needs the extra `export`")
+    from scorer import ExportConfig, export_onnx
+
+    out = tmp_path_factory.mktemp("agnews") / "model"
+    export_onnx(ExportConfig(model=str(SHARED / "models" / "agnews-minilm-fold0"), output=out))
+    return out
 
 
 @pytest.fixture(scope="session")
@@ -64,3 +77,31 @@ def scorer() -> Callable[..., subprocess.CompletedProcess[str]]:
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, **options)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A real browser."""
+    pytest.importorskip("playwright", reason="needs the package playwright")
+    if find_chromium() is None:
+        pytest.skip("needs Chromium: bash scripts/ci-browser")
+    with open_chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def context(chromium: Any) -> Iterator[Any]:
+    """A browser profile of its own: nothing stored, downloads allowed."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 800}, accept_downloads=True)
+    context.set_default_timeout(10_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture(scope="session")
+def argilla() -> Iterator[Any]:
+    """A real Argilla server with two annotators, ada and bo."""
+    from argilla_helpers import serving
+
+    with serving() as server:
+        yield server

@@ -21,8 +21,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from rankings import make_ranking
 
-import scorer.classifier
+import scorer.session
+from scorer import RunConfig, score
 from scorer.errors import (
     DataError,
     ExportError,
@@ -883,23 +885,43 @@ def model_and_data_both_missing(bench: Bench) -> list[object]:
 # --- packages and providers -------------------------------------------------------------------------------------
 
 
+@case(UsageError, "--provider-option is 'gpu_mem_limit'", "NAME=VALUE")
+def provider_option_without_a_value(bench: Bench) -> list[object]:
+    return bench.run(bench.good(), "--provider", "cuda", "--provider-option", "gpu_mem_limit")
+
+
+@case(UsageError, "--provider-option gpu_mem_limit=1", "--provider cuda, tensorrt or openvino")
+def provider_option_without_a_provider(bench: Bench) -> list[object]:
+    return bench.run(bench.good(), "--provider-option", "gpu_mem_limit=1")
+
+
+@case(UsageError, "--rescore-top is '110%'", "auto, a share such as 2%")
+def rescore_top_beyond_all(bench: Bench) -> list[object]:
+    return bench.run(bench.good(), "--rescore-top", "110%")
+
+
+@case(UsageError, "--rescore-top is 'most'", "auto, a share such as 2%")
+def rescore_top_in_words(bench: Bench) -> list[object]:
+    return bench.run(bench.good(), "--rescore-top", "most")
+
+
 @case(ProviderError, "--provider cuda", "CUDAExecutionProvider", "scorer[gpu]")
 def cuda_without_cuda(bench: Bench) -> list[object]:
-    if "onnxruntime-gpu" in scorer.classifier.installed_onnxruntime():
+    if "onnxruntime-gpu" in scorer.session.installed_onnxruntime():
         pytest.skip("CUDA may be here")
     return bench.run(bench.good(), "--provider", "cuda")
 
 
 @case(ProviderError, "ONNX Runtime is not installed", "pip install 'scorer[cpu]'", "scorer[gpu]")
 def no_onnxruntime(bench: Bench) -> list[object]:
-    bench.monkeypatch.setattr(scorer.classifier, "installed_onnxruntime", dict)
+    bench.monkeypatch.setattr(scorer.session, "installed_onnxruntime", dict)
     return bench.run(bench.good())
 
 
 @case(ProviderError, "onnxruntime and onnxruntime-gpu are installed together", "pip uninstall")
 def both_onnxruntime_packages(bench: Bench) -> list[object]:
     both = {"onnxruntime": "1.0", "onnxruntime-gpu": "1.0"}
-    bench.monkeypatch.setattr(scorer.classifier, "installed_onnxruntime", lambda: both)
+    bench.monkeypatch.setattr(scorer.session, "installed_onnxruntime", lambda: both)
     return bench.run(bench.good())
 
 
@@ -1013,7 +1035,198 @@ def show_of_a_foreign_parquet_file(bench: Bench) -> list[object]:
     return ["show", bench.out]
 
 
+# --- reports, tables, Label Studio ------------------------------------------------------------------------------
+
+
+def _run(bench: Bench, **options: Any) -> Path:
+    score(RunConfig(model=bench.model, data=(str(bench.good()),), output=bench.out, **options))
+    return bench.out
+
+
+@case(DataError, "holds no ranked.parquet", "scorer run")
+def report_without_a_run(bench: Bench) -> list[object]:
+    return ["report", bench.path]
+
+
+@case(DataError, "holds no ranked.parquet", "scorer run")
+def table_without_a_run(bench: Bench) -> list[object]:
+    return ["to-csv", bench.path, "-o", bench.path / "head.csv"]
+
+
+@case(DataError, "holds no texts", "--no-text")
+def report_of_a_run_without_texts(bench: Bench) -> list[object]:
+    return ["report", _run(bench, keep_text=False)]
+
+
+@case(UsageError, "--top", "0")
+def report_of_nothing(bench: Bench) -> list[object]:
+    return ["report", bench.path, "--top", 0]
+
+
+@case(UsageError, "--plot-format", "'gif'", "svg")
+def pictures_in_a_format_that_is_not_made(bench: Bench) -> list[object]:
+    return ["report", bench.path, "--plot-format", "gif"]
+
+
+@case(OutputError, "cannot write", "nowhere", "No such file")
+def report_into_a_folder_that_does_not_exist(bench: Bench) -> list[object]:
+    return ["report", _run(bench), "-o", bench.path / "nowhere" / "page.html"]
+
+
+@case(OutputError, "cannot write", "directory")
+def report_over_a_folder(bench: Bench) -> list[object]:
+    return ["report", _run(bench), "-o", bench.out]
+
+
+@case(OutputError, "--plots", "good.csv", "is a file", "directory")
+def pictures_into_a_file(bench: Bench) -> list[object]:
+    return ["report", _run(bench), "--plots", bench.path / "good.csv"]
+
+
+@case(OutputError, "cannot write", "good.csv", "exists")
+def tasks_into_a_file(bench: Bench) -> list[object]:
+    return ["to-label-studio", _run(bench), "-o", bench.path / "good.csv"]
+
+
+def _from_label_studio(bench: Bench, content: str) -> list[object]:
+    export = bench.file("export.json", content)
+    return ["from-label-studio", export, _run(bench), "-o", bench.path / "corrections.jsonl"]
+
+
+@case(DataError, "cannot read", "missing.json", "Check the path")
+def export_of_label_studio_that_is_missing(bench: Bench) -> list[object]:
+    return ["from-label-studio", bench.path / "missing.json", _run(bench), "-o", bench.path / "corrections.jsonl"]
+
+
+@case(DataError, "export.json", "not JSON", "JSON-MIN")
+def export_of_label_studio_as_csv(bench: Bench) -> list[object]:
+    return _from_label_studio(bench, "text,label\n")
+
+
+@case(DataError, "export.json", "no list of tasks", "JSON-MIN")
+def export_of_label_studio_that_is_an_object(bench: Bench) -> list[object]:
+    return _from_label_studio(bench, "{}")
+
+
+@case(DataError, "task 1 of", "'row_id'", "to-label-studio")
+def export_of_a_foreign_label_studio_project(bench: Bench) -> list[object]:
+    return _from_label_studio(bench, '[{"id": 1, "text": "some news", "label": "World"}]')
+
+
+@case(DataError, "task 1 of", "no label 'no such label'", "the model's labels are")
+def export_of_label_studio_with_a_label_of_another_model(bench: Bench) -> list[object]:
+    data = {"row_id": "1", "row": 1, "rank": 1, "text_hash": "0", "given_label": bench.label_names[0]}
+    return _from_label_studio(bench, json.dumps([{**data, "label": "no such label"}]))
+
+
+@case(DataError, "task 1 of", "annotations", "JSON-MIN")
+def export_of_label_studio_with_annotations_of_another_form(bench: Bench) -> list[object]:
+    return _from_label_studio(bench, '[{"data": {}, "annotations": [{"result": [{"type": "choices"}]}]}]')
+
+
 @case(ExportError, "no config.json", "save_pretrained")
 def export_of_a_folder_that_is_no_checkpoint(bench: Bench) -> list[object]:
     pytest.importorskip("optimum")
     return ["export-onnx", bench.path, bench.out]
+
+
+# --- reviewing --------------------------------------------------------------------------------------------------
+
+
+def _ranking(bench: Bench) -> Path:
+    return make_ranking(bench.out, ["some news", "more news"], bench.label_names)
+
+
+def _corrections(bench: Bench, **fields: object) -> Path:
+    name = bench.label_names[0]
+    answer = {"id": "0", "row": 0, "text_hash": "0" * 32, "given_label": name, "verdict": "keep", **fields}
+    header = {"scorer_corrections": 1, "label_names": list(bench.label_names)}
+    return bench.jsonl(header, answer, name="corrections.jsonl")
+
+
+@case(DataError, "holds no ranked.parquet", "scorer run")
+def to_argilla_without_a_run(bench: Bench) -> list[object]:
+    return ["to-argilla", bench.path, "--dataset", "news"]
+
+
+@case(UsageError, "no row of the ranking", "matches", "--min-loss")
+def to_argilla_of_an_empty_head(bench: Bench) -> list[object]:
+    return ["to-argilla", _ranking(bench), "--dataset", "news", "--min-loss", 99]
+
+
+@case(UsageError, "--dataset")
+def to_argilla_without_a_name(bench: Bench) -> list[object]:
+    return ["to-argilla", _ranking(bench)]
+
+
+@case(UsageError, "--agent '???'", "letter or digit")
+def to_argilla_with_an_agent_of_signs(bench: Bench) -> list[object]:
+    return ["to-argilla", _ranking(bench), "--dataset", "news", "--agent", "???"]
+
+
+@case(DataError, "cannot read the guidelines", "nowhere.md")
+def to_argilla_with_guidelines_that_do_not_exist(bench: Bench) -> list[object]:
+    return ["to-argilla", _ranking(bench), "--dataset", "news", "--guidelines", bench.path / "nowhere.md"]
+
+
+@case(UsageError, "guidelines", "0 characters", "10,000")
+def to_argilla_with_empty_guidelines(bench: Bench) -> list[object]:
+    return ["to-argilla", _ranking(bench), "--dataset", "news", "--guidelines", bench.file("empty.md", " \n")]
+
+
+@case(OutputError, "cannot write", "records.jsonl")
+def to_argilla_into_a_folder_that_does_not_exist(bench: Bench) -> list[object]:
+    return ["to-argilla", _ranking(bench), "--dataset", "news", "-o", bench.path / "nowhere" / "records.jsonl"]
+
+
+@case(UsageError, "no API key", "ARGILLA_API_KEY")
+def from_argilla_without_a_key(bench: Bench) -> list[object]:
+    bench.monkeypatch.delenv("ARGILLA_API_KEY", raising=False)
+    return ["from-argilla", "--dataset", "news", "-o", bench.out]
+
+
+@case(UsageError, "--api-url is 'localhost:6900'", "http://localhost:6900")
+def from_argilla_at_no_address(bench: Bench) -> list[object]:
+    return ["from-argilla", "--dataset", "news", "-o", bench.out, "--api-url", "localhost:6900", "--api-key", "k"]
+
+
+@case(DataError, "cannot read the corrections", "missing.jsonl", "Check the path")
+def corrections_that_do_not_exist(bench: Bench) -> list[object]:
+    return ["corrections", bench.path / "missing.jsonl"]
+
+
+@case(DataError, "line 2 of", "'verdict' is 'perhaps'", "keep, relabel, unsure, drop")
+def corrections_with_an_unknown_verdict(bench: Bench) -> list[object]:
+    return ["corrections", _corrections(bench, verdict="perhaps")]
+
+
+@case(DataError, "line 1 of", "lacks", "one JSON object per line")
+def corrections_that_are_another_file(bench: Bench) -> list[object]:
+    return ["corrections", bench.jsonl(bench.row())]
+
+
+@case(DataError, "there is no file", "missing.csv")
+def apply_to_data_that_does_not_exist(bench: Bench) -> list[object]:
+    return ["apply", _corrections(bench), bench.path / "missing.csv", "-o", bench.out]
+
+
+@case(OutputError, "exists already", "another --output")
+def apply_over_the_data_itself(bench: Bench) -> list[object]:
+    return ["apply", _corrections(bench), bench.good(), "-o", bench.path / "good.csv"]
+
+
+@case(UsageError, "another format", "ends in .csv", "--as-datasets")
+def apply_into_another_format(bench: Bench) -> list[object]:
+    return ["apply", _corrections(bench), bench.good(), "-o", bench.path / "out.parquet"]
+
+
+@case(LabelError, "match no label of the model")
+def apply_to_other_labels(bench: Bench) -> list[object]:
+    data = bench.csv(bench.frame(label=["good", "bad"] * 6))
+    return ["apply", _corrections(bench), data, "-o", bench.path / "out.csv"]
+
+
+@case(MissingExtraError, "'datasets'", "pip install 'scorer[hub]'")
+def apply_for_datasets_without_datasets(bench: Bench) -> list[object]:
+    bench.monkeypatch.setitem(sys.modules, "datasets", None)
+    return ["apply", _corrections(bench), bench.good(), "-o", bench.out, "--as-datasets"]

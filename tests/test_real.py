@@ -13,7 +13,8 @@ pytest.importorskip("torch", reason="needs the extra `export`")
 
 from torch_reference import torch_losses
 
-from scorer import ExportConfig, RunConfig, export_onnx, score
+from scorer import RunConfig, score
+from scorer.review.errors_left import errors_left
 
 pytestmark = pytest.mark.shared
 
@@ -28,10 +29,8 @@ def checkpoint() -> Path:
 
 
 @pytest.fixture(scope="module")
-def model(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("agnews") / "model"
-    export_onnx(ExportConfig(model=str(checkpoint), output=out))
-    return out
+def model(agnews_model: Path) -> Path:
+    return agnews_model
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +67,10 @@ def test_the_head_is_full_of_errors_that_people_found(model: Path, tmp_path: Pat
     errors = people["is_label_error"].to_numpy()[ranked["row"].to_numpy()]
     assert errors[:100].mean() > 0.75
     assert errors[-500:].mean() < 0.05
+    looked_at = np.arange(errors.size) < 200
+    left = errors_left(ranked["loss"].cast(pl.Float64).to_numpy(), looked_at, errors)
+    assert left is not None
+    assert left.low <= errors[~looked_at].sum() <= left.high < 120
 
 
 def test_label_names_in_another_order_are_aligned_by_name(model: Path, news: pl.DataFrame, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ class DelimitedTable(FileTable):
 
     def __init__(self, path: str, delimiter: str) -> None:
         self.name = path
-        self._delimiter = delimiter
+        self.delimiter = delimiter
 
     def schema(self) -> pa.Schema:
         """Column names of the header, all strings; raises DataError when there is none."""
@@ -54,7 +54,7 @@ class DelimitedTable(FileTable):
         while True:
             try:
                 with reading(self.name, "delimited text"), _open_bytes(self.name) as file:
-                    for batch in skip_rows(_csv_batches(file, self._delimiter, columns, block), start):
+                    for batch in skip_rows(_csv_batches(file, self.delimiter, columns, block), start):
                         start += batch.num_rows
                         yield batch
                 return

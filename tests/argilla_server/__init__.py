@@ -1,0 +1,1 @@
+"""A real Argilla server for tests; see README.md."""

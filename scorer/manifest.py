@@ -16,6 +16,7 @@ from scorer.errors import DataError
 from scorer.labels import Value
 from scorer.model_directory import ModelDirectory
 from scorer.sources import LeftOut, Plan, Shard, Source
+from scorer.sources.table import Place
 
 FORMAT_VERSION = 1
 # Options that decide what the shards hold. The others choose how fast they come, or what is made of them.
@@ -68,9 +69,14 @@ class Manifest:
         if fields["format_version"] != FORMAT_VERSION:
             raise ValueError(f"format_version is {fields['format_version']!r}, this scorer reads {FORMAT_VERSION}")
         counts: dict[Value | None, int] = dict(fields["plan"]["label_counts"])
-        shards = tuple(Shard(*values) for values in fields["plan"]["shards"])
+        shards = tuple(map(_shard, fields["plan"]["shards"]))
         left_out = tuple(LeftOut(**values) for values in fields["plan"]["left_out"])
         return cls(dict(fields["fingerprint"]), Plan(shards, counts, left_out))
+
+
+def _shard(values: Sequence[Any]) -> Shard:
+    index, table, start, rows, first_row, place = values
+    return Shard(index, table, start, rows, first_row, None if place is None else Place(*place))
 
 
 def fingerprint_of(

@@ -21,7 +21,7 @@ from scorer.pipeline import Clock, Stages
 from scorer.report import versions
 from scorer.session import import_onnxruntime, installed_onnxruntime
 from scorer.shards import RunDirectory
-from scorer.sources import Plan, Source, open_source, plan_source
+from scorer.sources import Plan, Source, open_source, plan_source, remember_places
 from scorer.tokenization import TextEncoder
 from scorer.tuning import choose_setting, decisive, setting_of
 
@@ -94,6 +94,7 @@ def prepare(config: RunConfig, listener: Listener | None = None) -> Job:
         )
         directory.refuse_another_run(earlier, fingerprint)
         plan = earlier.plan if earlier else _plan(config, source)
+        remember_places(source, plan)
         if plan.left_out and not config.skip_bad_files:
             raise DataError(plan.left_out[0].reason)
         labels = _settle_labels(config, source, plan, model.contract, label_map)

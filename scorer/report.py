@@ -12,6 +12,7 @@ from typing import Any
 
 from scorer.config import RunConfig
 from scorer.tally import Tally
+from scorer.urls import without_secrets
 
 PACKAGES = ("scorer", "numpy", "polars", "pyarrow", "tokenizers")
 
@@ -150,7 +151,7 @@ class RunReport:
 
 def options_of(config: RunConfig) -> dict[str, Any]:
     """The configuration as plain JSON values."""
-    values = dataclasses.asdict(config)
+    values = {**dataclasses.asdict(config), "data": tuple(map(without_secrets, config.data))}
     return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
 
 

@@ -9,21 +9,37 @@ import io
 import itertools
 import json
 import random
+import re
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from scorer.config import RunConfig
 from scorer.errors import DataError, UsageError
 from scorer.schema import source_schema
-from scorer.sources import Shard, Source, open_source, plan_source, read_shard, read_shards, text_files
+from scorer.sources import (
+    Shard,
+    Source,
+    open_source,
+    plan_source,
+    read_shard,
+    read_shards,
+    remember_places,
+    text_stream,
+)
 from scorer.sources.columnar import ParquetTable
 from scorer.sources.columns import Columns
+from scorer.sources.delimited import DelimitedTable
 from scorer.sources.hub import open_hub_dataset
+from scorer.sources.table import Place
 
 Row = dict[str, Any]
 
@@ -210,7 +226,7 @@ def test_concatenated_compressed_members_are_all_read(name: str, tmp_path: Path)
 def test_csv_row_longer_than_a_block_is_read_in_a_larger_one(
     start: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(text_files, "BLOCK_BYTES", 1_000)
+    monkeypatch.setattr(text_stream, "BLOCK_BYTES", 1_000)
     texts = ["short", "short too", "long\n" * 4_000, "short again", "longer still\n" * 40_000, "end"]
     rows = [{"id": str(number), "text": text, "label": "World"} for number, text in enumerate(texts)]
     source = source_of(write(rows, tmp_path / "data.csv"))
@@ -222,11 +238,11 @@ def test_csv_row_longer_than_a_block_is_read_in_a_larger_one(
 
 
 def test_csv_row_longer_than_the_largest_block_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text_files, "BLOCK_BYTES", 1_000)
-    monkeypatch.setattr(text_files, "LARGEST_BLOCK_BYTES", 4_000)
+    monkeypatch.setattr(text_stream, "BLOCK_BYTES", 1_000)
+    monkeypatch.setattr("scorer.sources.delimited.LARGEST_ROW_BYTES", 4_000)
     file = write([{"text": "x\n" * 40_000, "label": "World"}], tmp_path / "data.csv")
-    with pytest.raises(DataError, match=r"data\.csv"):
-        source_of(file)
+    with pytest.raises(DataError, match=r"data\.csv': the row that begins in line 2 is longer than 4,000 bytes"):
+        read(source_of(file))
 
 
 def test_csv_values_are_never_taken_for_numbers_dates_or_nulls(tmp_path: Path) -> None:
@@ -325,7 +341,8 @@ def test_column_names_with_dots_are_names_and_not_paths(tmp_path: Path) -> None:
 def test_json_lines_with_numbers_in_one_part_and_strings_in_another_are_joined(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(text_files, "READ_ROWS", 3)
+    for module in ("delimited", "json_lines"):
+        monkeypatch.setattr(f"scorer.sources.{module}.READ_ROWS", 3)
     labels = [0, 1, 2, "0", "one", None, None, None, None, True, False, True]
     rows = [{"id": number, "text": f"text {number}", "label": label} for number, label in enumerate(labels)]
     source = source_of(write(rows, tmp_path / "data.jsonl"))
@@ -363,8 +380,9 @@ def test_shards_and_windows_of_any_size_partition_the_rows_of_any_files(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     noise = random.Random(seed)
-    monkeypatch.setattr(text_files, "READ_ROWS", noise.randint(1, 9))
-    monkeypatch.setattr(text_files, "BLOCK_BYTES", noise.choice([500, 4_000, 1_000_000]))
+    for module in ("delimited", "json_lines"):
+        monkeypatch.setattr(f"scorer.sources.{module}.READ_ROWS", noise.randint(1, 9))
+    monkeypatch.setattr(text_stream, "BLOCK_BYTES", noise.choice([500, 4_000, 1_000_000]))
     rows = [
         {"id": f"{number:04}", "text": f"line {number}\n" * noise.randint(1, 9), "label": noise.choice("abc")}
         for number in range(noise.randint(20, 120))
@@ -398,7 +416,8 @@ def test_shards_and_windows_of_any_size_partition_the_rows_of_any_files(
 
 @pytest.mark.parametrize("name", ["data.parquet", "data.arrow", "data.ipc", "data.csv.gz", "data.jsonl"])
 def test_a_table_can_be_read_from_any_row(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text_files, "READ_ROWS", 3)
+    for module in ("delimited", "json_lines"):
+        monkeypatch.setattr(f"scorer.sources.{module}.READ_ROWS", 3)
     ids = [row["id"] for row in ROWS]
     table = source_of(write(ROWS, tmp_path / name)).tables[0]
     for start in range(len(ROWS) + 2):
@@ -434,7 +453,7 @@ def test_an_empty_file_among_others_adds_no_rows(tmp_path: Path) -> None:
     empty.write_text("id,text,label\n")
     source = source_of(empty, whole)
     plan = plan_source(source, shard_rows=1_000, limit=None)
-    assert plan.shards == (Shard(0, 1, 0, len(ROWS), 0),)
+    assert plan.shards == (Shard(0, 1, 0, len(ROWS), 0, place=Place(0, len("id,text,label\n"), 1)),)
     assert contents(read(source)) == expected(ROWS, "b.csv")
 
 
@@ -582,3 +601,88 @@ def test_consecutive_shards_are_read_in_one_pass_and_others_from_their_start(tmp
     ]
     assert some == [*range(60, 90), *range(30)]
     assert Counting.starts == [60, 0]
+
+
+# --- places in text files ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["data.csv", "data.tsv.gz", "data.jsonl", "data.jsonl.zst"])
+def test_a_later_run_enters_a_text_file_where_its_rows_begin(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scorer.sources.json_lines.READ_ROWS", 10)
+    monkeypatch.setattr(text_stream, "BLOCK_BYTES", 2_000)
+    rows = [{"id": str(number), "text": f'"{number}"\n' * (number % 9 + 1), "label": "World"} for number in range(500)]
+    file = write(rows, tmp_path / name)
+    plan = plan_source(source_of(file), shard_rows=100, limit=None)
+    places = [shard.place for shard in plan.shards]
+    assert all(place is not None for place in places)
+    assert all(place.row <= shard.start < place.row + 100 for place, shard in zip(places, plan.shards, strict=True))
+
+    again = source_of(file)  # knows nothing yet
+    remember_places(again, plan)
+    parsed: list[int] = []
+    spy = json.loads if "json" in name else DelimitedTable._parse
+    if "json" in name:
+        monkeypatch.setattr("json.loads", lambda text: parsed.append(1) or spy(text))
+    else:
+        monkeypatch.setattr(DelimitedTable, "_parse", lambda *a: parsed.append(len(t := spy(*a))) or t)
+    last = [row for batch in read_shard(again, plan.shards[4], 50) for row in batch.to_pylist()]
+    assert contents(last) == rows[400:]
+    assert sum(parsed) <= 200  # not the 500 rows of the file
+
+
+CELLS = st.one_of(
+    st.text(alphabet="ab\",\n\r\t 'é", max_size=6),
+    st.sampled_from(['"', '""', '"a"b', 'a"b"', "\r", "\r\n", "a,b", ' "a', '"\n"']),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    records=st.lists(st.lists(CELLS, min_size=3, max_size=3), min_size=1, max_size=12),
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONE]),
+    line_end=st.sampled_from(["\n", "\r\n", "\r"]),
+    block=st.integers(1, 40),
+)
+def test_csv_in_blocks_is_read_as_pyarrow_reads_it_whole(
+    records: list[list[str]], quoting: Any, line_end: str, block: int
+) -> None:
+    sink = io.StringIO()
+    writer = csv.writer(sink, lineterminator=line_end, quoting=quoting, escapechar=None, quotechar='"')
+    if quoting == csv.QUOTE_NONE:  # stray quotes in fields that are not quoted
+        sink.write("".join(",".join(re.sub(r"[,\r\n]", "", cell) for cell in cells) + line_end for cells in records))
+    else:
+        writer.writerows(records)
+    body = sink.getvalue().encode()
+    content = b"id,text,label" + line_end.encode() + body
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        file = Path(folder) / "data.csv"
+        file.write_bytes(content)
+        patch.setattr(text_stream, "BLOCK_BYTES", block)
+        expected_rows = whole_csv(content)
+        table = DelimitedTable(str(file), ",")
+        try:
+            found = [row for batch in table.batches(["id", "text", "label"]) for row in batch.to_pylist()]
+        except DataError:
+            assert expected_rows is None or content.count(b'"') % 2
+            return
+        assert found == expected_rows
+        for start in range(len(found) + 1):
+            from_there = [row for b in table.batches(["id", "text", "label"], start) for row in b.to_pylist()]
+            assert from_there == found[start:]
+
+
+def whole_csv(content: bytes) -> list[Row] | None:
+    """What pyarrow makes of the file in one piece; None where it refuses."""
+    names = ["id", "text", "label"]
+    try:
+        table = pa_csv.read_csv(
+            io.BytesIO(content),
+            pa_csv.ReadOptions(use_threads=False),
+            pa_csv.ParseOptions(newlines_in_values=True),
+            pa_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
+        )
+    except pa.ArrowInvalid:
+        return None
+    return table.to_pylist()

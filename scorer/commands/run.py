@@ -13,7 +13,7 @@ import click
 from scorer.commands.common import DATA, LABELS, OUTPUT, SPEED, print_report, say
 from scorer.commands.help import Command, Count, option
 from scorer.config import DEFAULT_BATCH_TOKENS, PROVIDERS, RunConfig
-from scorer.errors import RunInterrupted, UsageError
+from scorer.errors import LeftOutError, RunInterrupted, UsageError
 
 
 def _part(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -149,7 +149,6 @@ def run_command(model_dir: Path, data: tuple[str, ...], no_text: bool, as_json: 
     scored, with the reason) and run.json (counts, timings, versions). A run that was ended early goes on where it
     stopped when it is started again.
     """
-    from scorer.errors import LeftOutError
     from scorer.progress import TerminalListener
     from scorer.run import score
     from scorer.sources import LeftOut

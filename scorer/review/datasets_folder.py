@@ -18,10 +18,11 @@ from scorer.errors import DataError, MissingExtraError, OutputError
 from scorer.files import writing
 from scorer.labels import MISSING, LabelEncoder
 from scorer.review.edits import CORRECTED_COLUMN, ORIGINAL_COLUMN, Edits, edited_batches, edited_schema
-from scorer.sources.columnar import first_line, reading
 from scorer.sources.columns import label_values
+from scorer.sources.json_lines import JsonLinesTable
+from scorer.sources.storage import first_line, reading
 from scorer.sources.table import Table
-from scorer.sources.text_files import COMPRESSIONS, JsonLinesTable
+from scorer.sources.text_stream import COMPRESSIONS
 
 NO_LABEL = -1  # what `datasets` takes for "no label"
 

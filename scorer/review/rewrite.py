@@ -14,9 +14,11 @@ from scorer.errors import UsageError
 from scorer.files import replacing, writing
 from scorer.review.edits import Edits, edited_batches, edited_schema
 from scorer.review.text_edits import edited_lines, edited_records
-from scorer.sources.columnar import ArrowTable, ParquetTable, reading
+from scorer.sources.columnar import ArrowTable, ParquetTable
+from scorer.sources.delimited import DelimitedTable
+from scorer.sources.storage import reading
 from scorer.sources.table import Table
-from scorer.sources.text_files import COMPRESSIONS, DelimitedTable
+from scorer.sources.text_stream import COMPRESSIONS
 
 ARROW_FILE = b"ARROW1"  # how an Arrow IPC file begins; a stream does not
 

@@ -2,47 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scorer.errors import DataError
+from scorer.sources.storage import FileTable, open_file, reading
 from scorer.sources.table import READ_BYTES, READ_ROWS
+from scorer.urls import is_url
 
 # Bytes of a column that are read from a Parquet file at a time; without it, a whole row group's.
 BUFFER_BYTES = 2**20
 
 
-def file_identity(path: str) -> dict[str, object]:
-    """Size and time of modification of a file.
-
-    Raises:
-        DataError: it is gone, or may not be looked at.
-    """
-    with reading(path, "a file"):
-        stat = Path(path).stat()
-        return {"bytes": stat.st_size, "modified": stat.st_mtime_ns}
-
-
-class FileTable:
-    """What tables of one file share."""
-
-    name: str
-
-    def identity(self) -> Mapping[str, object]:
-        """Size and time of modification."""
-        return file_identity(self.name)
-
-
 class ParquetTable(FileTable):
     """A Parquet file, read by row groups."""
-
-    def __init__(self, path: str) -> None:
-        self.name = path
 
     def schema(self) -> pa.Schema:
         """Columns and types; raises DataError when the file is not Parquet."""
@@ -64,17 +40,15 @@ class ParquetTable(FileTable):
     @contextmanager
     def _open(self) -> Iterator[Any]:
         with (
-            reading(self.name, "Parquet"),
-            pq.ParquetFile(self.name, pre_buffer=False, buffer_size=BUFFER_BYTES) as file,
+            reading(self.path, "Parquet"),
+            open_file(self.path) as opened,
+            pq.ParquetFile(opened, pre_buffer=False, buffer_size=BUFFER_BYTES) as file,
         ):
             yield file
 
 
 class ArrowTable(FileTable):
-    """An Arrow IPC file or stream, memory-mapped; `datasets` writes streams."""
-
-    def __init__(self, path: str) -> None:
-        self.name = path
+    """An Arrow IPC file or stream, memory-mapped where it lies on a disk; `datasets` writes streams."""
 
     def schema(self) -> pa.Schema:
         """Columns and types; raises DataError when the file is not Arrow IPC."""
@@ -88,28 +62,15 @@ class ArrowTable(FileTable):
 
     @contextmanager
     def _open(self) -> Iterator[Any]:
-        with reading(self.name, "Arrow IPC"), pa.memory_map(self.name) as mapped:
-            if mapped.read(6) == b"ARROW1":
-                yield pa.ipc.open_file(mapped)
+        with (
+            reading(self.path, "Arrow IPC"),
+            open_file(self.path) if is_url(self.path) else pa.memory_map(self.path) as opened,
+        ):
+            if opened.read(6) == b"ARROW1":
+                yield pa.ipc.open_file(opened)
             else:
-                mapped.seek(0)
-                yield pa.ipc.open_stream(mapped)
-
-
-@contextmanager
-def reading(name: str, what: str) -> Iterator[None]:
-    """Turn the errors of opening and decoding a file into DataError."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise DataError(f"'{name}' does not exist any more; it was there when the run began.") from error
-    except PermissionError as error:
-        raise DataError(f"cannot read '{name}': permission denied.") from error
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            f"cannot read '{name}' as {what}: {first_line(error)}. It may be damaged, cut short, or of another format; "
-            "write or download it again."
-        ) from error
+                opened.seek(0)
+                yield pa.ipc.open_stream(opened)
 
 
 def skip_rows(batches: Iterator[pa.RecordBatch], start: int) -> Iterator[pa.RecordBatch]:
@@ -135,9 +96,3 @@ def _small(batches: Iterator[pa.RecordBatch], columns: list[str]) -> Iterator[pa
         selected = batch.select(columns)
         for offset in range(0, selected.num_rows, READ_ROWS):
             yield selected.slice(offset, READ_ROWS)
-
-
-def first_line(error: BaseException | None) -> str:
-    """What a library says of an error, in one line without a full stop."""
-    line = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(". ")
-    return line if len(line) <= 300 else line[:300] + "…"

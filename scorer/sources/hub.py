@@ -14,6 +14,8 @@ from scorer.sources.table import READ_ROWS
 class HubTable:
     """One split, downloaded and memory-mapped by `datasets`."""
 
+    places = None
+
     def __init__(self, dataset: Any, name: str) -> None:
         self.name = name
         self._dataset = dataset.with_format("arrow")

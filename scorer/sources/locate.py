@@ -16,10 +16,14 @@ from scorer.config import RunConfig
 from scorer.errors import DataError, UsageError
 from scorer.sources.columnar import ArrowTable, ParquetTable
 from scorer.sources.columns import check_columns, choose_columns, class_label_names
+from scorer.sources.delimited import DelimitedTable
 from scorer.sources.hub import open_hub_dataset
+from scorer.sources.json_lines import JsonLinesTable
 from scorer.sources.source import LeftOut, Source
+from scorer.sources.storage import expand
 from scorer.sources.table import Table
-from scorer.sources.text_files import COMPRESSIONS, DelimitedTable, JsonLinesTable
+from scorer.sources.text_stream import COMPRESSIONS
+from scorer.urls import is_url, without_secrets
 
 FORMATS: dict[str, Callable[[str], Table]] = {
     ".parquet": ParquetTable,
@@ -107,13 +111,25 @@ def _tables(config: RunConfig, notify: Callable[[str], None]) -> tuple[list[Tabl
             raise UsageError(f"--{option} applies to a hub data set, not to local files.")
     tables: list[Table] = []
     for item in config.data:
-        tables.extend(_local_tables(item, config.split))
+        tables.extend(_tables_of(item, config.split))
     return tables, tables[0].name if len(tables) == 1 else f"{len(tables)} files"
 
 
 def _is_hub_id(item: str) -> bool:
     is_file_name = _format_of(item) is not None or os.path.exists(item)  # noqa: PTH110 — false for a name too long
     return not is_file_name and _HUB_ID.fullmatch(item) is not None
+
+
+def _tables_of(item: str, split: str | None) -> list[Table]:
+    if not is_url(item):
+        return _local_tables(item, split)
+    if split is not None:
+        raise UsageError(_SPLIT_OF_FILES.format(without_secrets(item)))
+    found = expand(item)
+    files = [item] if found is None else [url for url in found if _format_of(url)]
+    if not files:
+        raise DataError(f"'{without_secrets(item)}' holds no data file. Known are {', '.join(FORMATS)}.")
+    return [_open_file(name) for name in files]
 
 
 def _local_tables(item: str, split: str | None) -> list[Table]:
@@ -148,14 +164,14 @@ def _open_file(name: str) -> Table:
     reader = _format_of(name)
     if reader is None:
         raise DataError(
-            f"cannot tell the format of '{name}' from its name. Known are {', '.join(FORMATS)}, the text formats "
-            f"also with {', '.join(COMPRESSIONS)}."
+            f"cannot tell the format of '{without_secrets(name)}' from its name. Known are {', '.join(FORMATS)}, the "
+            f"text formats also with {', '.join(COMPRESSIONS)}."
         )
     return reader(name)
 
 
 def _format_of(name: str) -> Callable[[str], Table] | None:
-    suffixes = [suffix.lower() for suffix in Path(name).suffixes]
+    suffixes = [suffix.lower() for suffix in Path(without_secrets(name)).suffixes]
     if suffixes and suffixes[-1] in COMPRESSIONS:
         suffixes.pop()
         if suffixes and FORMATS.get(suffixes[-1]) in (ParquetTable, ArrowTable):

@@ -15,7 +15,7 @@ import pyarrow as pa
 from scorer.errors import DataError, LabelError, UsageError
 from scorer.labels import Value
 from scorer.sources.columns import Columns, canonical, label_values, valid_text
-from scorer.sources.table import READ_ROWS, Table
+from scorer.sources.table import READ_ROWS, Place, Table
 
 # Distinct labels above which a column is taken for something else than a label.
 MOST_LABELS = 20_000
@@ -87,6 +87,7 @@ class Shard:
         start: first row, counted in the table.
         rows: number of rows.
         first_row: first row, counted in the whole data set.
+        place: the last place known in a text file that is not behind its first row.
     """
 
     index: int
@@ -94,6 +95,7 @@ class Shard:
     start: int
     rows: int
     first_row: int
+    place: Place | None = None
 
     @property
     def file_name(self) -> str:
@@ -167,7 +169,8 @@ def plan_source(source: Source, *, shard_rows: int, limit: int | None, skip_bad_
         _refuse_many_labels(counts, source.columns.label, table)
         for start in range(0, rows, shard_rows):
             size = min(shard_rows, rows - start)
-            shards.append(Shard(len(shards), index, start, size, first_row + start))
+            place = table.places.before(start) if table.places else None
+            shards.append(Shard(len(shards), index, start, size, first_row + start, place))
         first_row += rows
         if first_row == limit:
             break
@@ -176,6 +179,14 @@ def plan_source(source: Source, *, shard_rows: int, limit: int | None, skip_bad_
             raise DataError(f"no file of {source.kind} can be read; the first: {left_out[0]}")
         raise DataError(f"{_tables_named(source.tables)} holds no rows.")
     return Plan(tuple(shards), dict(counts), tuple(left_out))
+
+
+def remember_places(source: Source, plan: Plan) -> None:
+    """Tell the tables what an earlier pass over them found out, so that they need not be parsed from their start."""
+    for shard in plan.shards:
+        places = source.tables[shard.table].places
+        if places is not None and shard.place is not None:
+            places.add(shard.place)
 
 
 def read_shards(source: Source, shards: Iterable[Shard], window_rows: int) -> Iterator[tuple[Shard, pa.RecordBatch]]:
@@ -304,4 +315,5 @@ __all__ = [
     "plan_source",
     "read_shard",
     "read_shards",
+    "remember_places",
 ]

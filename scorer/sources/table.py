@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
@@ -13,12 +14,48 @@ READ_ROWS = 8_192
 READ_BYTES = 32 * 2**20
 
 
+class Place(NamedTuple):
+    """Where a row begins in a file of text.
+
+    Attributes:
+        row: the row, counted in the file from 0.
+        byte: the first byte of the row, counted in the decompressed file.
+        line: lines before it.
+    """
+
+    row: int
+    byte: int
+    line: int
+
+
+class Places:
+    """Places that a reader came by, in order; it begins at the last one before the row that it is asked for."""
+
+    def __init__(self) -> None:
+        self._places: list[Place] = []
+
+    def add(self, place: Place) -> None:
+        """Remember a place further on than those that are known."""
+        if not self._places or place.row > self._places[-1].row:
+            self._places.append(place)
+
+    def before(self, row: int) -> Place | None:
+        """The last place known that is not behind the row."""
+        index = bisect.bisect_right(self._places, row, key=lambda place: place.row)
+        return self._places[index - 1] if index else None
+
+
 class Table(Protocol):
     """One file, or one split of a data set, read without holding it in memory."""
 
     @property
     def name(self) -> str:
         """Path or data set name: what messages and the column `source_file` show."""
+        ...
+
+    @property
+    def places(self) -> Places | None:
+        """Where rows begin, for formats that do not say so themselves."""
         ...
 
     def identity(self) -> Mapping[str, object]:

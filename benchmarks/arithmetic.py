@@ -7,9 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-# Padded tokens per batch of the contenders that sort: what suited all of them; large batches leave a CPU's caches.
-BATCH_TOKENS = {"cpu": 1_024, "cuda": 65_536}
-
 
 def sorted_batches(lengths: npt.NDArray[np.int64], batch_tokens: int) -> list[npt.NDArray[np.int64]]:
     """Rows by falling length, cut so that rows x longest stays within the budget: int64 [B] each."""

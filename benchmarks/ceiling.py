@@ -2,12 +2,14 @@
 
     python benchmarks/ceiling.py CHECKPOINT [--threads N] [--provider cpu|cuda]
 
-The ceiling is the best rate of fp32 matrix products in the shapes of the model's layers, by NumPy and by PyTorch.
+The ceiling is the best rate of matrix products in the shapes of the model's layers: in fp32 by NumPy and by PyTorch,
+on CUDA in fp16 too.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import time
@@ -49,7 +51,7 @@ def read_config(checkpoint: Path) -> dict[str, Any]:
 
 
 def gemm_peak(config: dict[str, Any], threads: int, provider: str) -> dict[str, float]:
-    """The best fp32 rate of each library, in GFLOP/s."""
+    """The best rate of each library, in GFLOP/s."""
     hidden = next((int(config[name]) for name in HIDDEN if name in config), 768)
     ffn = next((int(config[name]) for name in FFN if name in config), 4 * hidden)
     shapes = [(m, k, n) for m in BATCH_TOKENS[provider] for k, n in ((hidden, hidden), (hidden, ffn), (ffn, hidden))]
@@ -66,8 +68,8 @@ def _libraries(threads: int, provider: str) -> Iterator[tuple[str, Callable[[int
         return
     torch.set_num_threads(threads)
 
-    def torch_product(m: int, k: int, n: int) -> Callable[[], Any]:
-        a, b, out = (torch.ones(shape, device=provider) for shape in ((m, k), (k, n), (m, n)))
+    def torch_product(m: int, k: int, n: int, dtype: torch.dtype = torch.float32) -> Callable[[], Any]:
+        a, b, out = (torch.ones(shape, dtype=dtype, device=provider) for shape in ((m, k), (k, n), (m, n)))
 
         def multiply() -> None:
             torch.mm(a, b, out=out)
@@ -77,6 +79,8 @@ def _libraries(threads: int, provider: str) -> Iterator[tuple[str, Callable[[int
         return multiply
 
     yield "torch", torch_product
+    if provider == "cuda":
+        yield "torch fp16", functools.partial(torch_product, dtype=torch.float16)
 
 
 def _numpy_product(m: int, k: int, n: int) -> Callable[[], Any]:

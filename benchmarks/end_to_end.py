@@ -23,8 +23,8 @@ from scorer.batching import batches
 from scorer.classifier import OnnxClassifier
 from scorer.config import RunConfig
 from scorer.doctor import diagnose
+from scorer.inference import infer
 from scorer.model_directory import open_model_directory
-from scorer.pipeline import infer
 from scorer.prepare import prepare
 from scorer.sources import read_shard
 

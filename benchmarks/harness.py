@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from job import Contender, Job, contender
+from job import Contender, Job, NotHereError, contender
 
 WARM_UP_ROWS = 16
+# Another distribution of the same package.
+ALTERNATIVES = {"onnxruntime": "onnxruntime-gpu"}
 
 
 def main() -> None:
@@ -30,6 +32,8 @@ def main() -> None:
     job = Job.from_json(Path(job_file).read_text(encoding="utf-8"))
     try:
         result = measure(contender(name), job, Path(f"{stem}.npy"))
+    except NotHereError as error:
+        result = {"failure": str(error)}
     except Exception as error:
         result = {"failure": f"{type(error).__name__}: {error}"}
     Path(f"{stem}.json").write_text(json.dumps(result), encoding="utf-8")
@@ -39,8 +43,8 @@ def measure(module: Contender, job: Job, losses_file: Path) -> dict[str, Any]:
     """Load, warm up, score all rows, and say how long it took and how much memory there was at most."""
     if missing := [name for name in module.PACKAGES if _version(name) is None]:
         return {"failure": f"not installed: {', '.join(missing)}"}
-    if module.EXPORT is not None and not (job.models / module.EXPORT).is_dir():
-        return {"failure": f"the {module.EXPORT} export failed; its message stands at the start of this run"}
+    if missing := [name for name in module.EXPORTS if not (job.models / name).is_dir()]:
+        return {"failure": f"the {missing[0]} export failed; its message stands at the start of this run"}
     rows = json.loads(job.texts_file.read_text(encoding="utf-8"))
     texts, labels = rows["texts"], rows["labels"]
     start = time.perf_counter()
@@ -82,7 +86,7 @@ def _version(name: str) -> str | None:
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return None
+        return _version(ALTERNATIVES[name]) if name in ALTERNATIVES else None
 
 
 if __name__ == "__main__":

@@ -5,7 +5,9 @@ A contender is one file in `contenders/`. Importing it is cheap; what is heavy i
     DESCRIPTION   a line for the reader
     PRECISION     number format of the arithmetic
     PACKAGES      distributions that it needs, by the names that pip knows
-    EXPORT        the model directory that it reads ("fp32", "int8" or "plain"), or None for the checkpoint itself
+    ENVIRONMENT   the environment of `environments/` that has them, or None for scorer's own
+    PROVIDERS     where it can run: "cpu", "cuda" or both
+    EXPORTS       the model directories that it reads (of "fp32", "fp16", "int8", "plain"); none reads the checkpoint
     load(job)     everything that is not timed; returns the function that is
 """
 
@@ -29,11 +31,13 @@ class Job:
 
     Attributes:
         checkpoint: folder of the fine-tuned PyTorch classifier.
-        models: folder of its exports: `fp32` and `int8` as scorer makes them, `plain` without any optimization.
+        models: folder of its exports: `fp32`, `fp16` and `int8` as scorer makes them, `plain` without any optimization.
         rows_file: the rows as Parquet, columns `text` and `label` (class index).
         texts_file: the same rows as JSON, for environments without a Parquet reader.
         workdir: scratch space.
         provider: "cpu" or "cuda".
+        rehearsal: whether the CPU stands in for CUDA, so that figures do not matter and slowness is no reason to stop.
+        batch_tokens: padded tokens per batch of the contenders that sort.
         threads: threads that a contender may use.
         max_length: tokens kept of a text.
         pad_token_id: id written into padding.
@@ -45,6 +49,8 @@ class Job:
     texts_file: Path
     workdir: Path
     provider: str
+    rehearsal: bool
+    batch_tokens: int
     threads: int
     max_length: int
     pad_token_id: int
@@ -80,13 +86,19 @@ class Outcome:
 Score = Callable[[list[str], list[int]], Outcome]
 
 
+class NotHereError(Exception):
+    """Raised by `load`: this machine, or this checkpoint, has nothing to offer the contender; the message says what."""
+
+
 class Contender(Protocol):
     """A module in `contenders/`."""
 
     DESCRIPTION: str
     PRECISION: str
     PACKAGES: tuple[str, ...]
-    EXPORT: str | None
+    ENVIRONMENT: str | None
+    PROVIDERS: tuple[str, ...]
+    EXPORTS: tuple[str, ...]
 
     def load(self, job: Job) -> Score:
         """Everything that is not timed."""

@@ -23,9 +23,16 @@ from scorer.pipeline import Stages, reject_reasons
 from scorer.prepare import prepare
 from scorer.sources import Plan, read_shard
 
-EXPORTS = {"fp32": (), "int8": ("--precision", "int8"), "plain": ("--optimize", "none")}
+EXPORTS = {
+    "fp32": (),
+    "fp16": ("--precision", "fp16"),
+    "int8": ("--precision", "int8"),
+    "plain": ("--optimize", "none"),
+}
 EXPORTERS = ("torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime", "onnxruntime-gpu")
 SEED = 0
+# Padded tokens per batch of the contenders that sort: what suited all of them; large batches leave a CPU's caches.
+BATCH_TOKENS = {"cpu": 1_024, "cuda": 65_536}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,15 +87,27 @@ def _fingerprint(checkpoint: Path) -> str:
     return digest.hexdigest()[:12]
 
 
-def draw(data: list[str], models: Path, workdir: Path, rows: int) -> Sample:
-    """Write a random sample of the data, in file order, as rows.parquet and rows.json."""
-    job = prepare(RunConfig(model=models / "fp32", data=tuple(data), output=workdir / "unused", provider="cpu"))
+def draw(data: list[str], model: Path, workdir: Path, rows: int) -> Sample:
+    """Write a random sample of the data, in file order, as rows.parquet and rows.json.
+
+    Args:
+        data: what `scorer run` reads.
+        model: model directory whose labels the rows carry.
+        workdir: folder that receives the files.
+        rows: rows to draw.
+    """
+    job = prepare(RunConfig(model=model, data=tuple(data), output=workdir / "unused", provider="cpu"))
     table, rejected = _accepted(job.stages, _drawn(job.stages, job.plan, rows))
-    pq.write_table(table, workdir / "rows.parquet")
     texts = table.column("text").to_pylist()
-    document = {"texts": texts, "labels": table.column("label").to_pylist()}
-    (workdir / "rows.json").write_text(json.dumps(document), encoding="utf-8")
+    write_rows(texts, table.column("label").to_pylist(), workdir)
     return Sample(table.num_rows, rejected, job.stages.encoder.encode(texts).lengths)
+
+
+def write_rows(texts: list[str], labels: list[int], workdir: Path) -> None:
+    """Rows as every contender reads them, in both forms."""
+    table = pa.table({"text": texts, "label": pa.array(labels, pa.int32())})
+    pq.write_table(table, workdir / "rows.parquet")
+    (workdir / "rows.json").write_text(json.dumps({"texts": texts, "labels": labels}), encoding="utf-8")
 
 
 def _drawn(stages: Stages, plan: Plan, rows: int) -> Iterator[pa.RecordBatch]:
@@ -115,8 +134,8 @@ def _accepted(stages: Stages, windows: Iterable[pa.RecordBatch]) -> tuple[pa.Tab
     return pa.concat_tables(parts).combine_chunks(), rejected
 
 
-def job_of(checkpoint: Path, models: Path, workdir: Path, provider: str, threads: int) -> Job:
-    """The work as every contender reads it."""
+def job_of(checkpoint: Path, models: Path, workdir: Path, provider: str, threads: int, *, rehearsal: bool) -> Job:
+    """The work as every contender reads it; in a rehearsal all is as asked for, but computed by the CPU."""
     contract = open_model_directory(models / "fp32").contract
     return Job(
         checkpoint=checkpoint,
@@ -124,7 +143,9 @@ def job_of(checkpoint: Path, models: Path, workdir: Path, provider: str, threads
         rows_file=workdir / "rows.parquet",
         texts_file=workdir / "rows.json",
         workdir=workdir,
-        provider=provider,
+        provider="cpu" if rehearsal else provider,
+        rehearsal=rehearsal,
+        batch_tokens=BATCH_TOKENS[provider],
         threads=threads,
         max_length=contract.max_length,
         pad_token_id=contract.pad_token_id,

@@ -5,17 +5,19 @@ from __future__ import annotations
 import dataclasses
 import statistics
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
-from contenders import NOTEBOOK, REFERENCE
-from job import contender
+from contenders import EXACT, NOTEBOOK, REFERENCE
+from job import LossArray, contender
 from rounds import Measured, Record
 
 # The head of the ranking that is compared: so many rows, or this share of them where that is less.
 HEAD_ROWS = 500
-HEAD_SHARE = 0.05
+HEAD_SHARE = 1 / 16
+# Losses so near to each other are one loss: as far as fp32 promises a row's loss whatever stands beside it, in nats.
+TIE = 1e-5
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class Figures:
         head_overlap: share of the reference's head that its own head holds.
         spearman: Spearman's rho of its losses and the reference's.
         max_loss_difference: largest absolute difference from the reference, in nats.
+        exact_overlap: share of scorer fp32's head that its own head holds.
+        exact_head: whether its head is scorer fp32's, the same rows in the same order, up to ties.
         versions: of the packages that it needs.
     """
 
@@ -82,6 +86,8 @@ class Figures:
     head_overlap: float | None = None
     spearman: float | None = None
     max_loss_difference: float | None = None
+    exact_overlap: float | None = None
+    exact_head: bool | None = None
     versions: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
@@ -89,13 +95,19 @@ def summarize(records: Sequence[Record], work: Workload) -> list[Figures]:
     """Figures of every contender, in the order given."""
     by_name = {record.name: record.measured for record in records}
     notebook = {each.round: each.seconds for each in by_name.get(NOTEBOOK, ())}
-    reference = by_name.get(REFERENCE, ())
-    return [_figures(record, work, notebook, reference[0].losses if reference else None) for record in records]
+    reference, exact = (by_name[name][0].losses if by_name.get(name) else None for name in (REFERENCE, EXACT))
+    return [
+        dataclasses.replace(
+            _figures(record, work, notebook),
+            **_likeness(record, work.head, reference),
+            **_exactness(record, work.head, exact),
+        )
+        for record in records
+    ]
 
 
-def _figures(
-    record: Record, work: Workload, notebook: dict[int, float], reference: npt.NDArray[np.float64] | None
-) -> Figures:
+def _figures(record: Record, work: Workload, notebook: dict[int, float]) -> Figures:
+    """The figures of speed and memory."""
     module = contender(record.name)
     bare = Figures(record.name, module.DESCRIPTION, module.PRECISION, record.failure)
     if not record.measured:
@@ -103,7 +115,7 @@ def _figures(
     seconds = tuple(each.seconds for each in record.measured)
     median_s = statistics.median(seconds)
     useful_gflops = None if work.flops is None else work.flops / median_s / 1e9
-    measured = dataclasses.replace(
+    return dataclasses.replace(
         bare,
         seconds=seconds,
         load_s=statistics.median(each.load_s for each in record.measured),
@@ -118,7 +130,6 @@ def _figures(
         peak_share=useful_gflops / work.peak_gflops if useful_gflops and work.peak_gflops else None,
         versions=dict(record.measured[0].versions),
     )
-    return measured if reference is None else _compared(measured, record.measured[0].losses, reference, work.head)
 
 
 def _ratio(measured: Sequence[Measured], notebook: dict[int, float]) -> float | None:
@@ -126,15 +137,44 @@ def _ratio(measured: Sequence[Measured], notebook: dict[int, float]) -> float | 
     return statistics.median(ratios) if ratios else None
 
 
-def _compared(
-    figures: Figures, losses: npt.NDArray[np.float64], reference: npt.NDArray[np.float64], head: int
-) -> Figures:
-    """The figures with those that say how like the reference's the losses are."""
-    ours, theirs = (set(np.argsort(-each, kind="stable")[:head].tolist()) for each in (losses, reference))
+def _likeness(record: Record, head: int, reference: LossArray | None) -> dict[str, Any]:
+    """How like the reference's the losses are."""
+    if not record.measured or reference is None:
+        return {}
+    losses = record.measured[0].losses
     rho = pl.select(pl.corr(pl.Series(losses), pl.Series(reference), method="spearman")).item()
-    return dataclasses.replace(
-        figures,
-        head_overlap=len(ours & theirs) / head,
-        spearman=float(rho) if np.isfinite(rho) else None,
-        max_loss_difference=float(np.abs(losses - reference).max()),
-    )
+    return {
+        "head_overlap": len(set(ranked(losses)[:head]) & set(ranked(reference)[:head])) / head,
+        "spearman": float(rho) if np.isfinite(rho) else None,
+        "max_loss_difference": float(np.abs(losses - reference).max()),
+    }
+
+
+def _exactness(record: Record, head: int, exact: LossArray | None) -> dict[str, Any]:
+    """Whether every round's head is scorer fp32's."""
+    if not record.measured or exact is None:
+        return {}
+    overlaps = [len(set(ranked(each.losses)[:head]) & set(ranked(exact)[:head])) / head for each in record.measured]
+    return {
+        "exact_overlap": min(overlaps),
+        "exact_head": all(same_head(each.losses, exact, head) for each in record.measured),
+    }
+
+
+def ranked(losses: LossArray) -> list[int]:
+    """Rows by falling loss, ties by row."""
+    order: list[int] = np.argsort(-losses, kind="stable").tolist()
+    return order
+
+
+def same_head(losses: LossArray, exact: LossArray, head: int) -> bool:
+    """Whether both rankings begin with the same rows in the same order, where rows of a tie may change places.
+
+    Args:
+        losses: float64 [N].
+        exact: float64 [N].
+        head: rows at the head.
+    """
+    ours, theirs = ranked(losses)[:head], ranked(exact)[:head]
+    # Place by place, the row that stands there must have the loss of the row that should.
+    return bool((np.abs(exact[ours] - exact[theirs]) <= TIE).all() and (np.abs((losses - exact)[ours]) <= TIE).all())

@@ -7,12 +7,15 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from contenders import NOTEBOOK
+from environments import Interpreters
 from job import Job
 
 HARNESS = Path(__file__).with_name("harness.py")
@@ -51,23 +54,63 @@ class Record:
 
 
 def run_rounds(
-    names: Sequence[str], job: Job, repeats: int, pythons: Mapping[str, str], say: Callable[[str], None]
+    names: Sequence[str],
+    job: Job,
+    found: Interpreters,
+    *,
+    repeats: int,
+    ends_at: float,
+    say: Callable[[str], None],
 ) -> list[Record]:
-    """Measure all contenders, round after round; one that failed does not start again."""
+    """Measure all contenders, round after round; one that failed does not start again.
+
+    The first round is whole. From a later one the slowest contenders are left out, so that it ends in time; the
+    notebook stays, for every ratio is to its rate in the same round.
+
+    Args:
+        names: the contenders, in the order of their turns.
+        job: the work.
+        found: the Python of each.
+        repeats: rounds.
+        ends_at: when all should be over, on the clock of `time.monotonic`.
+        say: hears of every measurement.
+    """
     measured: dict[str, list[Measured]] = {name: [] for name in names}
-    failures: dict[str, str] = {}
+    failures = {name: found.failures[name] for name in names if name in found.failures}
+    turns_s: dict[str, float] = {}
     for number in range(repeats):
-        for name in names:
-            if name in failures:
-                continue
-            result = _measure(name, job, pythons.get(name, sys.executable), number)
+        able = [name for name in names if name not in failures]
+        chosen = able if number == 0 else in_time(able, turns_s, ends_at - time.monotonic())
+        if late := [name for name in able if name not in chosen]:
+            say(f"round {number + 1}/{repeats}  without {', '.join(late)}, to end in time")
+        for name in chosen:
+            started = time.monotonic()
+            result = measure(name, job, found.pythons.get(name, sys.executable), number)
+            turns_s[name] = time.monotonic() - started
             if isinstance(result, Measured):
                 measured[name].append(result)
-                say(f"round {number + 1}/{repeats}  {name:<22} {result.seconds:8.2f} s")
             else:
                 failures[name] = result
-                say(f"round {number + 1}/{repeats}  {name:<22} {result}")
+            shown = f"{result.seconds:8.2f} s" if isinstance(result, Measured) else result
+            say(f"round {number + 1}/{repeats}  {name:<24} {shown}")
     return [Record(name, tuple(measured[name]), failures.get(name)) for name in names]
+
+
+def in_time(names: Sequence[str], turns_s: Mapping[str, float], left_s: float) -> list[str]:
+    """The notebook and as many others as fit into the time, the fastest first; none where no other would fit.
+
+    Args:
+        names: the contenders that could run.
+        turns_s: seconds that each took before, loading and all.
+        left_s: seconds until the end.
+    """
+    chosen = set()
+    for name in sorted(names, key=lambda name: (name != NOTEBOOK, turns_s[name])):
+        left_s -= turns_s[name]
+        if left_s < 0:
+            break
+        chosen.add(name)
+    return [name for name in names if name in chosen] if chosen - {NOTEBOOK} else []
 
 
 def environment(threads: int) -> dict[str, str]:
@@ -75,7 +118,7 @@ def environment(threads: int) -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": str(threads), "RAYON_NUM_THREADS": str(threads)}
 
 
-def _measure(name: str, job: Job, python: str, number: int) -> Measured | str:
+def measure(name: str, job: Job, python: str, number: int) -> Measured | str:
     """One contender once, or why not."""
     job_file = job.workdir / "job.json"
     job_file.write_text(job.to_json(), encoding="utf-8")

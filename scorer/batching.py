@@ -53,13 +53,18 @@ class Batch:
     attention_mask: IntArray
     token_type_ids: IntArray
 
+    def take(self, rows: slice | npt.NDArray[np.bool_]) -> Batch:
+        """Some of the batch's rows, padded as they are."""
+        return Batch(self.rows[rows], self.input_ids[rows], self.attention_mask[rows], self.token_type_ids[rows])
 
-def bucket(lengths: IntArray, max_batch_tokens: int) -> list[IntArray]:
+
+def bucket(lengths: IntArray, max_batch_tokens: int, length_multiple: int = 1) -> list[IntArray]:
     """Group rows of like length so that rows x longest stays within the budget.
 
     Args:
         lengths: int64 [W], tokens of each row, each at least 1.
         max_batch_tokens: cap on padded tokens per batch.
+        length_multiple: batches are padded to a multiple of this; a GPU likes few shapes.
 
     Returns:
         Row indices of each batch, int64 [B], the longest rows first; together a partition of all rows.
@@ -76,26 +81,32 @@ def bucket(lengths: IntArray, max_batch_tokens: int) -> list[IntArray]:
     batches = []
     start = 0
     while start < order.size:
-        longest = int(lengths[order[start]])
-        stop = start + max_batch_tokens // longest
+        longest = round_up(int(lengths[order[start]]), length_multiple)
+        stop = start + max(1, max_batch_tokens // longest)
         batches.append(order[start:stop])
         start = stop
     return batches
 
 
-def collate(encoded: Encoded, rows: IntArray, pad_token_id: int) -> Batch:
+def round_up(value: int, multiple: int) -> int:
+    """The lowest multiple that is not below the value."""
+    return -(-value // multiple) * multiple
+
+
+def collate(encoded: Encoded, rows: IntArray, pad_token_id: int, length_multiple: int = 1) -> Batch:
     """Lay the given rows side by side, padded on the right to the longest of them.
 
     Args:
         encoded: token ids of the window.
         rows: int64 [B], positions in the window.
         pad_token_id: id written into padding.
+        length_multiple: T is a multiple of this.
 
     Returns:
-        The batch; every array int64 [B, T] with T the longest of the rows.
+        The batch; every array int64 [B, T] with T the longest of the rows, rounded up.
     """
     lengths = encoded.lengths[rows]  # [B]
-    shape = (rows.size, int(lengths.max()))  # (B, T)
+    shape = (rows.size, round_up(int(lengths.max()), length_multiple))  # (B, T)
     columns = np.arange(shape[1])  # [T]
     real = columns < lengths[:, None]  # bool [B, T]
     # Position in `ids` of every real token, row after row: the row's offset plus the column.
@@ -108,7 +119,7 @@ def collate(encoded: Encoded, rows: IntArray, pad_token_id: int) -> Batch:
     return Batch(rows, input_ids, real.astype(np.int64), token_type_ids)
 
 
-def batches(encoded: Encoded, max_batch_tokens: int, pad_token_id: int) -> Iterator[Batch]:
+def batches(encoded: Encoded, max_batch_tokens: int, pad_token_id: int, length_multiple: int = 1) -> Iterator[Batch]:
     """Bucket a window and collate its batches one by one, longest first."""
-    for rows in bucket(encoded.lengths, max_batch_tokens):
-        yield collate(encoded, rows, pad_token_id)
+    for rows in bucket(encoded.lengths, max_batch_tokens, length_multiple):
+        yield collate(encoded, rows, pad_token_id, length_multiple)

@@ -1,28 +1,18 @@
-"""Batches to logits. The only module that imports `onnxruntime`, and only when a session or a report needs it."""
+"""Batches to logits, through ONNX Runtime."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from scorer.batching import Batch
 from scorer.config import Provider
-from scorer.errors import ModelError, ProviderError
+from scorer.errors import ModelError
 from scorer.scoring import FloatArray
-
-# Distributions that all unpack into the folder `onnxruntime` and overwrite each other's files.
-ONNXRUNTIME_DISTRIBUTIONS = (
-    "onnxruntime",
-    "onnxruntime-gpu",
-    "onnxruntime-openvino",
-    "onnxruntime-directml",
-    "onnxruntime-training",
-)
-PROVIDER_NAMES = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+from scorer.session import start_session
 
 
 class Classifier(Protocol):
@@ -44,8 +34,13 @@ class OnnxClassifier:
     Args:
         model_file: the ONNX graph.
         labels: the C class names, in the order of the logits' columns.
-        provider: "cpu", "cuda", or "auto" for CUDA where it starts and the CPU elsewhere.
+        provider: where to run; "auto" takes CUDA where it starts and the CPU elsewhere.
         threads: threads that share one batch. Callers may also compute batches side by side, each on its own thread.
+        options: options of the execution provider, such as gpu_mem_limit.
+
+    Attributes:
+        device: short name of the provider that is active: cpu, cuda, tensorrt or openvino.
+        provider: ONNX Runtime's name of it.
 
     Raises:
         ProviderError: ONNX Runtime is absent, doubly installed, or the provider asked for did not start.
@@ -57,11 +52,13 @@ class OnnxClassifier:
         model_file: Path,
         labels: tuple[str, ...],
         provider: Provider = "auto",
+        *,
         threads: int = 1,
+        options: Mapping[str, str] | None = None,
     ) -> None:
         self.labels = labels
-        self._session = _start_session(model_file, provider, threads)
-        self.provider: str = self._session.get_providers()[0]  # the one really active
+        self._session, self.device = start_session(model_file, provider, threads, options or {})
+        self.provider: str = self._session.get_providers()[0]
         known = {"input_ids", "attention_mask", "token_type_ids"}
         self._inputs = tuple(node.name for node in self._session.get_inputs())
         if "input_ids" not in self._inputs or not set(self._inputs) <= known:
@@ -72,15 +69,13 @@ class OnnxClassifier:
         self._output: str = self._session.get_outputs()[0].name
 
     def __call__(self, batch: Batch) -> FloatArray:
-        """Logits of the batch: float32 [B, C].
+        """Logits of the batch: float32 [B, C], as they come: not all of them need be finite.
 
         Raises:
-            ModelError: inference failed, the width of the logits is not the number of labels, or a logit is
-                not finite.
+            ModelError: inference failed, or the width of the logits is not the number of labels.
         """
-        feeds = {name: getattr(batch, name) for name in self._inputs}
         try:
-            logits: FloatArray = self._session.run([self._output], feeds)[0]
+            logits = self._run(batch)
         except Exception as error:
             raise ModelError(
                 f"inference failed on a batch of {batch.rows.size} rows x {batch.input_ids.shape[1]} tokens: "
@@ -91,112 +86,33 @@ class OnnxClassifier:
                 f"the model returns logits of shape {list(logits.shape)}, but its directory names "
                 f"{len(self.labels)} labels. Export the model again."
             )
-        if not np.isfinite(logits).all():
-            raise ModelError(
-                f"the model returned logits that are not finite for {int((~np.isfinite(logits)).any(1).sum())} "
-                f"of {batch.rows.size} rows. Export it in fp32, and check the checkpoint's weights."
-            )
         return logits.astype(np.float32, copy=False)
 
-
-def allowed_threads() -> int:
-    """Threads that this process may really use: the smaller of its CPU affinity and its cgroup's quota."""
-    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(affinity, int(cgroup_cpus() or affinity)))
-
-
-def cgroup_cpus() -> float | None:
-    """CPUs that the cgroup's quota grants (v2, then v1), or None without a quota."""
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-    except (OSError, ValueError):
-        try:
-            quota = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").read_text().strip()
-            period = Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us").read_text().strip()
-        except OSError:
-            return None
-    return None if quota in {"max", "-1"} else int(quota) / int(period)
+    def _run(self, batch: Batch) -> FloatArray:
+        feeds = {name: getattr(batch, name) for name in self._inputs}
+        if self.device == "cpu":
+            logits: FloatArray = self._session.run([self._output], feeds)[0]
+            return logits
+        # The output is bound to host memory once; nothing but ids goes to the device and nothing but logits comes back.
+        binding = self._session.io_binding()
+        for name, ids in feeds.items():
+            binding.bind_cpu_input(name, ids)
+        binding.bind_output(self._output)
+        self._session.run_with_iobinding(binding)
+        copied: FloatArray = binding.copy_outputs_to_cpu()[0]
+        return copied
 
 
-def installed_onnxruntime() -> dict[str, str]:
-    """Installed ONNX Runtime distributions and their versions."""
-    found = {}
-    for name in ONNXRUNTIME_DISTRIBUTIONS:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def import_onnxruntime() -> Any:
-    """The `onnxruntime` module, once it is certain that exactly one distribution provides it.
+def finite(logits: FloatArray) -> FloatArray:
+    """The logits [B, C], once it is certain that all are numbers.
 
     Raises:
-        ProviderError: none or several are installed, or the one installed does not load.
+        ModelError: one is infinite or not a number.
     """
-    installed = installed_onnxruntime()
-    if not installed:
-        raise ProviderError(
-            "ONNX Runtime is not installed. Install it with: pip install 'scorer[cpu]', or, on a machine with "
-            "an NVIDIA GPU: pip install 'scorer[gpu]'"
+    bad = ~np.isfinite(logits).all(axis=1)  # [B]
+    if bad.any():
+        raise ModelError(
+            f"the model returned logits that are not finite for {int(bad.sum())} of {len(logits)} rows. Export it in "
+            "fp32, and check the checkpoint's weights."
         )
-    if len(installed) > 1:
-        raise ProviderError(
-            f"{' and '.join(sorted(installed))} are installed together; they overwrite each other's files and "
-            f"CUDA may silently be missing. Keep one: pip uninstall -y {' '.join(sorted(installed))}, then "
-            "pip install 'scorer[cpu]' or pip install 'scorer[gpu]'"
-        )
-    try:
-        import onnxruntime
-    except ImportError as error:
-        name = next(iter(installed))
-        raise ProviderError(
-            f"{name} {installed[name]} is installed but does not load: {error}. Install it again with: "
-            f"pip install --force-reinstall {name}"
-        ) from error
-    return onnxruntime
-
-
-def _start_session(model_file: Path, provider: Provider, threads: int) -> Any:
-    """A session on the provider asked for; "auto" tries CUDA first where the package has it."""
-    onnxruntime = import_onnxruntime()
-    built_in = onnxruntime.get_available_providers()
-    wanted = provider
-    if provider == "auto":
-        wanted = "cuda" if PROVIDER_NAMES["cuda"] in built_in else "cpu"
-    if PROVIDER_NAMES[wanted] not in built_in:
-        raise ProviderError(
-            f"--provider {wanted} was asked for, but the installed ONNX Runtime ({', '.join(built_in)}) has no "
-            f"{PROVIDER_NAMES[wanted]}. Install the GPU package: pip uninstall -y onnxruntime, then "
-            "pip install 'scorer[gpu]'; `scorer doctor` shows what starts."
-        )
-    session = start_session(onnxruntime, model_file, wanted, threads)
-    if session.get_providers()[0] != PROVIDER_NAMES[wanted]:
-        if provider == "auto":
-            return start_session(onnxruntime, model_file, "cpu", threads)
-        raise ProviderError(
-            f"--provider {wanted} was asked for, but the session started on {session.get_providers()[0]}: the "
-            "driver or the CUDA libraries are missing. Run `scorer doctor`, or choose --provider cpu."
-        )
-    return session
-
-
-def start_session(onnxruntime: Any, model_file: Path, provider: str, threads: int) -> Any:
-    """An inference session; the caller checks which provider is really active.
-
-    Raises:
-        ModelError: the graph cannot be loaded.
-    """
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 4  # what matters reaches the caller as an exception or as get_providers()
-    # Every batch has another shape, and a memory plan made for one is of no use to the next. The arena stays: without
-    # it every batch returns its memory to the system, and a tenth of the time can go into page faults.
-    options.enable_mem_pattern = False
-    if provider == "cuda" and hasattr(onnxruntime, "preload_dlls"):
-        onnxruntime.preload_dlls()
-    try:
-        return onnxruntime.InferenceSession(str(model_file), sess_options=options, providers=[PROVIDER_NAMES[provider]])
-    except Exception as error:
-        raise ModelError(f"cannot load '{model_file}': {str(error).rstrip('. ')}. Export the model again.") from error
+    return logits

@@ -17,7 +17,7 @@ import click
 from scorer.commands.argilla import from_argilla_command, to_argilla_command
 from scorer.commands.corrections import apply_command, corrections_command
 from scorer.commands.export_onnx import export_onnx_command
-from scorer.commands.machine import demo_command, doctor_command
+from scorer.commands.machine import demo_command, doctor_command, tune_command
 from scorer.commands.ranking import rank_command, show_command
 from scorer.commands.run import run_command
 from scorer.errors import ScorerError, Terminated
@@ -44,6 +44,7 @@ for command in (
     from_argilla_command,
     corrections_command,
     apply_command,
+    tune_command,
     doctor_command,
     demo_command,
 ):

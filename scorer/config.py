@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import re
 from pathlib import Path
 from typing import Literal, get_args
 
 from scorer.errors import UsageError
 
-Provider = Literal["auto", "cpu", "cuda"]
+Provider = Literal["auto", "cpu", "cuda", "tensorrt", "openvino"]
 RankedBy = Literal["loss", "self_confidence", "normalized_margin", "entropy"]
 
 PROVIDERS: tuple[str, ...] = get_args(Provider)
@@ -21,7 +23,12 @@ WINDOW_ROWS = 8_192
 SHARD_ROWS = 8 * WINDOW_ROWS
 # Padded tokens per batch, raised to the maximum length where that is more. A CPU's caches favour small batches (on two
 # cores 512 scored news a quarter faster than 4,096), a GPU wants large ones.
-DEFAULT_BATCH_TOKENS = {"cpu": 512, "cuda": 65_536}
+DEFAULT_BATCH_TOKENS = {"cpu": 512, "openvino": 512, "cuda": 65_536, "tensorrt": 65_536}
+# A GPU computes lengths of a multiple of eight at full speed, and is spared a shape for every length.
+LENGTH_MULTIPLE = {"cpu": 1, "openvino": 1, "cuda": 8, "tensorrt": 8}
+# The head that is exact with a model of less precision than fp32: this share of the rows, and at least so many.
+EXACT_SHARE = 0.01
+EXACT_ROWS = 500
 # Longest text kept by default, in tokens, where the model could take more.
 DEFAULT_MAX_LENGTH = 512
 # Rows of the head that the summary shows.
@@ -60,6 +67,11 @@ class RunConfig:
         max_batch_tokens: cap on padded tokens per batch (rows x longest); None takes the provider's default.
         max_length: tokens kept of each text, special tokens included; None takes the model directory's.
         provider: execution provider; "auto" takes CUDA where it starts, else the CPU.
+        provider_options: (name, value) pairs for the execution provider, as ONNX Runtime documents them.
+        rescore_top: with a model of less precision than fp32, the head of the ranking that is scored again in fp32,
+            far enough down that by the errors measured no row is missing from it: "auto" (1% of the rows, at least
+            500), a share such as "2%", a number of rows, or "0" for none.
+        allow_low_fidelity: score with a model of less precision even where it does not keep fp32's ranking.
         threads: threads that compute, each a batch of its own; None takes all that affinity and cgroup allow.
         limit: score only the first this many rows.
         overwrite: replace an earlier run's results in `output`.
@@ -88,6 +100,9 @@ class RunConfig:
     max_batch_tokens: int | None = None
     max_length: int | None = None
     provider: Provider = "auto"
+    provider_options: tuple[tuple[str, str], ...] = ()
+    rescore_top: str = "auto"
+    allow_low_fidelity: bool = False
     threads: int | None = None
     limit: int | None = None
     overwrite: bool = False
@@ -116,6 +131,12 @@ class RunConfig:
             raise UsageError(f"--shard is {self.shard[0]}/{self.shard[1]}; it must be I/N with I from 1 to N.")
         if self.provider not in PROVIDERS:
             raise UsageError(f"--provider is '{self.provider}'; it must be one of {', '.join(PROVIDERS)}.")
+        if self.provider_options and self.provider in {"auto", "cpu"}:
+            raise UsageError(
+                f"--provider-option {'='.join(self.provider_options[0])} needs a provider that has options: give "
+                "--provider cuda, tensorrt or openvino."
+            )
+        self.exact_rows(0)
         if self.label_map is not None and self.labels_by_index:
             raise UsageError("--label-map and --labels-by-index contradict each other; give one of them.")
         if self.text_pair_column is not None and self.text_column is None:
@@ -124,3 +145,23 @@ class RunConfig:
         named = [column for column in columns if column is not None]
         if len(set(named)) < len(named):
             raise UsageError(f"one column is given two roles: {', '.join(named)}.")
+
+    def exact_rows(self, rows: int) -> int:
+        """Rows of the ranking's head that `rescore_top` asks to be exact, among so many.
+
+        Raises:
+            UsageError: `rescore_top` is neither "auto", a share nor a number.
+        """
+        wanted = self.rescore_top
+        if wanted == "auto":
+            return min(rows, max(EXACT_ROWS, math.ceil(EXACT_SHARE * rows)))
+        if match := re.fullmatch(r"(\d+(?:\.\d+)?)%", wanted):
+            share = float(match[1]) / 100
+            if share <= 1:
+                return math.ceil(share * rows)
+        if re.fullmatch(r"\d+", wanted):
+            return min(rows, int(wanted))
+        raise UsageError(
+            f"--rescore-top is '{wanted}'; it must be auto, a share such as 2% (at most 100%), a number of rows, or 0 "
+            "for none."
+        )

@@ -120,6 +120,11 @@ def summary_lines(report: RunReport) -> list[str]:
     ]
     if counts.distinct < counts.scored:
         lines.append(f"{counts.distinct:,} distinct texts were computed; repeated ones take the same answer.")
+    if (head := report.exact_head) is not None:
+        lines.append(
+            f"Scored {head['rescored']:,} rows again in fp32: the first {head['exact']:,} of the ranking are exact by "
+            f"the errors measured ({head['overlap']:.0%} of the first {head['asked']:,} stood there before)."
+        )
     if counts.rejected:
         reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in counts.rejected_by_reason.items())
         lines.append(f"Rejected {counts.rejected:,} rows ({reasons}); see rejects.parquet.")

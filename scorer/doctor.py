@@ -12,17 +12,12 @@ from typing import Any
 import numpy as np
 
 from scorer.batching import Batch
-from scorer.classifier import (
-    PROVIDER_NAMES,
-    OnnxClassifier,
-    allowed_threads,
-    cgroup_cpus,
-    import_onnxruntime,
-    installed_onnxruntime,
-)
+from scorer.classifier import OnnxClassifier
 from scorer.demo import demo_model
 from scorer.errors import ScorerError
+from scorer.machine import allowed_threads, cgroup_cpus
 from scorer.model_directory import open_model_directory
+from scorer.session import PROVIDER_NAMES, import_onnxruntime, installed_onnxruntime
 
 # Packages of each extra, by the name that pip knows.
 EXTRAS: Mapping[str, tuple[str, ...]] = {

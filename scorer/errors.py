@@ -11,7 +11,8 @@
     ├── ExportError                9   a checkpoint that cannot be exported as a single-label classifier
     ├── MissingExtraError         10   a package of an optional extra is not installed
     ├── NothingScoredError        11   the run ended with no row scored
-    └── ServerError               12   a reviewing server cannot be reached, or refuses
+    ├── LeftOutError              12   the run is finished, but for files that could not be read
+    └── ServerError               13   a reviewing server cannot be reached, or refuses
 
 Each message says what happened, to which value, and what to do next. It does not hold the text of a corpus
 beyond a short excerpt. A run that SIGINT interrupts exits with 130, one that SIGTERM ends with 143.
@@ -94,10 +95,16 @@ class NothingScoredError(ScorerError):
     exit_code = 11
 
 
+class LeftOutError(ScorerError):
+    """The run is finished, but for files that could not be read and were left out as asked."""
+
+    exit_code = 12
+
+
 class ServerError(ScorerError):
     """A reviewing server cannot be reached, refuses the key, or answers what nobody can use."""
 
-    exit_code = 12
+    exit_code = 13
 
 
 class RunInterrupted(KeyboardInterrupt):

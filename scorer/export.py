@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 from scorer.checkpoint import Checkpoint, open_checkpoint
-from scorer.classifier import import_onnxruntime, installed_onnxruntime
 from scorer.errors import MissingExtraError, OutputError, UsageError
+from scorer.fidelity import Fidelity
 from scorer.model_directory import (
     CONFIG_FILE,
     CONTRACT_FILE,
+    EXACT_FILE,
     MODEL_FILE,
     TOKENIZER_FILE,
     ModelContract,
@@ -35,8 +36,10 @@ from scorer.model_directory import (
     open_model_directory,
     sha256_of,
 )
-from scorer.onnx_graph import DATA_FILE, Applied, check_exportable, write_graph
-from scorer.parity import BUILT_IN, prove_parity, read_texts
+from scorer.onnx_graph import DATA_FILE, EXACT_DATA_FILE, Applied, check_exportable, write_graph
+from scorer.parity import BUILT_IN, PARITY_TEXTS, judge_fidelity, prove_parity, read_texts
+from scorer.session import import_onnxruntime, installed_onnxruntime
+from scorer.tuning import TUNING_FILE
 
 # module to import -> distribution that brings it
 REQUIRED = {
@@ -46,7 +49,9 @@ REQUIRED = {
     "optimum": "optimum",
     "optimum.exporters.onnx": "optimum-onnx",
 }
-EXPORTED_FILES = frozenset({MODEL_FILE, DATA_FILE, TOKENIZER_FILE, CONFIG_FILE, CONTRACT_FILE})
+EXPORTED_FILES = frozenset(
+    {MODEL_FILE, DATA_FILE, EXACT_FILE, EXACT_DATA_FILE, TOKENIZER_FILE, CONFIG_FILE, CONTRACT_FILE, TUNING_FILE}
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -126,7 +131,7 @@ def export_onnx(config: ExportConfig, *, notify: Callable[[str], None] = _say_no
 
 def _build(config: ExportConfig, directory: Path, notify: Callable[[str], None]) -> None:
     """Write a complete model directory into an empty folder."""
-    texts = read_texts(config.calibration)
+    read_texts(config.calibration)  # a mistake there shows before the work
     notify(f"opening {config.model}")
     checkpoint = open_checkpoint(
         config.model,
@@ -138,25 +143,42 @@ def _build(config: ExportConfig, directory: Path, notify: Callable[[str], None])
     _write_tokenizer(checkpoint.tokenizer, directory / TOKENIZER_FILE)
     notify(f"exporting {type(checkpoint.model).__name__} as {config.precision}, optimized at {config.optimize}")
     applied = write_graph(checkpoint, directory, config.optimize, config.precision, notify)
-    notify(f"comparing with PyTorch on {len(texts)} texts")
-    parity = prove_parity(
-        checkpoint,
-        directory,
-        texts,
-        precision=config.precision,
-        optimize=applied.optimize,
-        calibration=BUILT_IN if config.calibration is None else config.calibration.name,
-    )
+    proofs = _prove(config, checkpoint, directory, applied, notify)
+    contract = _contract(checkpoint, directory, config.precision, applied, proofs)
+    (directory / CONTRACT_FILE).write_text(contract.to_json(), encoding="utf-8")
+
+
+def _prove(
+    config: ExportConfig,
+    checkpoint: Checkpoint,
+    directory: Path,
+    applied: Applied,
+    notify: Callable[[str], None],
+) -> tuple[Parity, Fidelity | None]:
+    """Compare with PyTorch and, where there are two graphs, one with the other."""
+    texts = read_texts(config.calibration)
+    calibration = BUILT_IN if config.calibration is None else config.calibration.name
+    options: dict[str, Any] = {"optimize": applied.optimize, "calibration": calibration}
+    notify(f"comparing with PyTorch on {min(len(texts), PARITY_TEXTS)} texts")
+    parity = prove_parity(checkpoint, directory, texts, precision=config.precision, **options)
     notify(
         f"largest difference: {parity.max_logit_difference:.1e} in a logit, {parity.max_loss_difference:.1e} nats "
         f"in a loss ({parity.tolerance:g} accepted)"
     )
-    contract = _contract(checkpoint, directory, config.precision, applied, parity)
-    (directory / CONTRACT_FILE).write_text(contract.to_json(), encoding="utf-8")
+    if config.precision == "fp32":
+        return parity, None
+    prove_parity(checkpoint, directory, texts, precision="fp32", graph=EXACT_FILE, **options)
+    fidelity = judge_fidelity(checkpoint, directory, texts, calibration=calibration)
+    notify(f"{config.precision} against fp32: {fidelity}")
+    return parity, fidelity
 
 
 def _contract(
-    checkpoint: Checkpoint, directory: Path, precision: Precision, applied: Applied, parity: Parity
+    checkpoint: Checkpoint,
+    directory: Path,
+    precision: Precision,
+    applied: Applied,
+    proofs: tuple[Parity, Fidelity | None],
 ) -> ModelContract:
     """What the directory now holds, and what was proved of it."""
     return ModelContract(
@@ -174,7 +196,8 @@ def _contract(
         first_token=applied.first_token,
         files={file.name: sha256_of(file) for file in sorted(directory.iterdir())},
         versions=_versions(),
-        parity=parity,
+        parity=proofs[0],
+        fidelity=proofs[1],
     )
 
 

@@ -15,7 +15,7 @@ from scorer.config import RunConfig
 from scorer.errors import DataError
 from scorer.labels import Value
 from scorer.model_directory import ModelDirectory
-from scorer.sources import Plan, Shard, Source
+from scorer.sources import LeftOut, Plan, Shard, Source
 
 FORMAT_VERSION = 1
 # Options that decide what the shards hold. The others choose how fast they come, or what is made of them.
@@ -23,6 +23,7 @@ DECISIVE_OPTIONS = (
     "labels_by_index",
     "max_batch_tokens",
     "provider",
+    "provider_options",
     "limit",
     "shard",
     "keep_text",
@@ -51,6 +52,7 @@ class Manifest:
         plan = {
             "shards": [dataclasses.astuple(shard) for shard in self.plan.shards],
             "label_counts": list(self.plan.label_counts.items()),  # keys are of several types
+            "left_out": [dataclasses.asdict(left_out) for left_out in self.plan.left_out],
         }
         document = {"format_version": FORMAT_VERSION, "fingerprint": self.fingerprint, "plan": plan}
         return json.dumps(document, ensure_ascii=False) + "\n"
@@ -67,7 +69,8 @@ class Manifest:
             raise ValueError(f"format_version is {fields['format_version']!r}, this scorer reads {FORMAT_VERSION}")
         counts: dict[Value | None, int] = dict(fields["plan"]["label_counts"])
         shards = tuple(Shard(*values) for values in fields["plan"]["shards"])
-        return cls(dict(fields["fingerprint"]), Plan(shards, counts))
+        left_out = tuple(LeftOut(**values) for values in fields["plan"]["left_out"])
+        return cls(dict(fields["fingerprint"]), Plan(shards, counts, left_out))
 
 
 def fingerprint_of(

@@ -1,6 +1,7 @@
 """The model directory: what `export-onnx` writes and every run reads.
 
     model.onnx       the graph and its weights (and model.onnx_data beside it for weights over 2 GB)
+    model_fp32.onnx  beside a model of less precision: the same in fp32, for the rows that must be exact
     tokenizer.json   the fast tokenizer, complete
     config.json      the checkpoint's configuration as transformers knows it
     scorer.json      the contract below: everything a run needs to know, and what was proved at export
@@ -18,8 +19,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scorer.errors import ModelError
+from scorer.fidelity import Fidelity
 
 MODEL_FILE = "model.onnx"
+EXACT_FILE = "model_fp32.onnx"
 TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "config.json"
 CONTRACT_FILE = "scorer.json"
@@ -69,6 +72,7 @@ class ModelContract:
         files: SHA-256 of every file that holds weights or tokenizer, by name.
         versions: versions of the packages that took part in the export.
         parity: what the export proved.
+        fidelity: for a model of less precision than fp32, how well its losses keep the ranking of fp32's.
         format_version: version of this contract.
     """
 
@@ -87,6 +91,7 @@ class ModelContract:
     files: Mapping[str, str]
     versions: Mapping[str, str]
     parity: Parity
+    fidelity: Fidelity | None = None
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
@@ -124,6 +129,8 @@ class ModelContract:
         if fields.get("format_version") != FORMAT_VERSION:
             raise ValueError(f"format_version is {fields.get('format_version')!r}, this scorer reads {FORMAT_VERSION}")
         fields["parity"] = Parity(**fields["parity"])
+        if fields.get("fidelity") is not None:
+            fields["fidelity"] = Fidelity(**fields["fidelity"])
         for name in ("label_names", "graph_inputs"):
             if not isinstance(fields[name], list):
                 raise ValueError(f"{name} is {fields[name]!r}, not a list")
@@ -142,6 +149,11 @@ class ModelDirectory:
     def model_file(self) -> Path:
         """The ONNX graph."""
         return self.path / MODEL_FILE
+
+    @property
+    def exact_file(self) -> Path | None:
+        """The same model in fp32, where the graph is of less precision."""
+        return self.path / EXACT_FILE if EXACT_FILE in self.contract.files else None
 
     @property
     def tokenizer_file(self) -> Path:

@@ -17,10 +17,11 @@ from scorer.errors import ExportError
 from scorer.first_token import PREFIX as FIRST_TOKEN_PREFIX
 from scorer.first_token import keep_first_token
 from scorer.layer_norm import unfuse_skip_layer_norm
-from scorer.model_directory import CONFIG_FILE, MODEL_FILE, Optimization, Precision
+from scorer.model_directory import CONFIG_FILE, EXACT_FILE, MODEL_FILE, Optimization, Precision
 
 TASK = "text-classification"
 DATA_FILE = "model.onnx_data"
+EXACT_DATA_FILE = "model_fp32.onnx_data"
 # Protocol buffers end at 2 GiB; graphs near that keep their weights in a file beside them.
 EXTERNAL_DATA_BYTES = 2_000_000_000
 
@@ -69,6 +70,8 @@ def write_graph(
 ) -> Applied:
     """Write model.onnx (and model.onnx_data, where it is large) and config.json into a directory.
 
+    A precision below fp32 is written with the fp32 graph beside it, as model_fp32.onnx.
+
     Args:
         checkpoint: what to export.
         directory: an existing directory.
@@ -90,6 +93,8 @@ def write_graph(
             level = _export(checkpoint, workshop, optimize, notify)
             graph = workshop / MODEL_FILE
             first_token = level in {"O2", "O3"} and _rewrite(graph, notify)
+            if precision != "fp32":
+                _keep_exact(graph)
             if precision == "fp16":
                 _to_fp16(graph)
             elif precision == "int8":
@@ -102,7 +107,7 @@ def write_graph(
             f"'{checkpoint.source}' could not be exported as {precision} with --optimize {optimize}: "
             f"{type(error).__name__}: {error}. Try --optimize none, or --precision fp32."
         ) from error
-    for name in (MODEL_FILE, DATA_FILE, CONFIG_FILE):
+    for name in (MODEL_FILE, DATA_FILE, EXACT_FILE, EXACT_DATA_FILE, CONFIG_FILE):
         if (workshop / name).exists():
             (workshop / name).rename(directory / name)
     shutil.rmtree(workshop)  # tokenizer files and library settings that no run reads
@@ -171,6 +176,13 @@ def _rewrite(graph: Path, notify: Callable[[str], None]) -> bool:
     return reason is None
 
 
+def _keep_exact(graph: Path) -> None:
+    """Lay a copy of the fp32 graph beside it, before it is converted."""
+    import onnx
+
+    _save(onnx.load(graph), graph.with_name(EXACT_FILE))
+
+
 def _to_fp16(graph: Path) -> None:
     """Weights and arithmetic to float16; what goes in and comes out stays as it was."""
     import onnx
@@ -224,13 +236,13 @@ def _save(model: Any, graph: Path) -> None:
     """Replace a graph, with its weights beside it where they are large."""
     import onnx
 
-    data = graph.with_name(DATA_FILE)
+    data = graph.with_name(f"{graph.name}_data")
     data.unlink(missing_ok=True)  # onnx appends to a file that exists
     weight_bytes = sum(len(tensor.raw_data) for tensor in model.graph.initializer)
     if weight_bytes < EXTERNAL_DATA_BYTES:
         onnx.save(model, graph)
     else:
-        onnx.save(model, graph, save_as_external_data=True, all_tensors_to_one_file=True, location=DATA_FILE)
+        onnx.save(model, graph, save_as_external_data=True, all_tensors_to_one_file=True, location=data.name)
 
 
 def _is_large(graph: Path) -> bool:

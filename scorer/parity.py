@@ -13,11 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from scorer.batching import Encoded, IntArray, collate
+from scorer.batching import Encoded, IntArray, batches, collate
 from scorer.checkpoint import Checkpoint
-from scorer.classifier import OnnxClassifier, allowed_threads
+from scorer.classifier import OnnxClassifier, finite
+from scorer.config import DEFAULT_BATCH_TOKENS
 from scorer.errors import DataError, ExportError, ModelError, ParityError
-from scorer.model_directory import MODEL_FILE, TOKENIZER_FILE, Optimization, Parity, Precision
+from scorer.fidelity import Fidelity, measure_fidelity
+from scorer.inference import infer
+from scorer.machine import allowed_threads
+from scorer.model_directory import EXACT_FILE, MODEL_FILE, TOKENIZER_FILE, Optimization, Parity, Precision
 from scorer.parity_texts import BUILT_IN_TEXTS
 from scorer.scoring import FloatArray, log_softmax
 from scorer.tokenization import TextEncoder
@@ -33,7 +37,9 @@ TOLERANCES: Mapping[Precision, float] = {"fp32": 1e-4, "fp16": 5e-2, "int8": 2.0
 O3_TOLERANCE = 3e-2
 
 BATCH_ROWS = 6
-CALIBRATION_TEXTS = 64
+# Texts of a person's file: so many are compared with PyTorch, one by one, and so many between two graphs.
+PARITY_TEXTS = 64
+CALIBRATION_TEXTS = 1_024
 BUILT_IN = "built-in"
 
 
@@ -50,28 +56,31 @@ def prove_parity(
     precision: Precision,
     optimize: Optimization,
     calibration: str,
+    graph: str = MODEL_FILE,
 ) -> Parity:
     """Compare the graph in a directory with the checkpoint it was made from.
 
     Args:
         checkpoint: the PyTorch side.
-        directory: holds model.onnx and tokenizer.json.
-        texts: texts to compare on.
+        directory: holds the graph and tokenizer.json.
+        texts: texts to compare on; the first 64 are taken.
         precision: number format of the graph's weights.
         optimize: level applied to the graph.
         calibration: where the texts came from, for the record.
+        graph: name of the graph's file.
 
     Raises:
         ParityError: they differ by more than the tolerance, or the graph does not run.
         ExportError: the tokenizer file is not the checkpoint's tokenizer, or PyTorch's own answers are not
             finite or depend on padding.
     """
+    texts = texts[:PARITY_TEXTS]
     encoder = TextEncoder(directory / TOKENIZER_FILE, checkpoint.max_length, checkpoint.truncation_side)
     encoded = encoder.encode(texts)
     _check_token_ids(checkpoint, encoded, texts)
     expected = _reference_logits(checkpoint, encoded)  # float32 [N, C]
     try:
-        actual = _onnx_logits(checkpoint, directory, encoded)  # float32 [N, C]
+        actual = _onnx_logits(checkpoint, directory / graph, encoded)  # float32 [N, C]
     except ModelError as error:
         raise ParityError(f"the exported model does not run: {error} Nothing was written.") from error
     parity = Parity(
@@ -88,6 +97,26 @@ def prove_parity(
             f"nats, and {parity.tolerance:g} is accepted. Nothing was written. {_advice(precision, optimize)}"
         )
     return parity
+
+
+def judge_fidelity(checkpoint: Checkpoint, directory: Path, texts: tuple[str, ...], *, calibration: str) -> Fidelity:
+    """How well the graph of less precision keeps the ranking of the fp32 graph beside it.
+
+    Every class is taken as the given label of every text in turn.
+
+    Args:
+        checkpoint: what both were made from.
+        directory: holds model.onnx, model_fp32.onnx and tokenizer.json.
+        texts: texts to compare on.
+        calibration: where the texts came from, for the record.
+    """
+    encoder = TextEncoder(directory / TOKENIZER_FILE, checkpoint.max_length, checkpoint.truncation_side)
+    encoded = encoder.encode(texts)
+    losses = [
+        -log_softmax(_logits_in_buckets(checkpoint, directory / graph, encoded)).ravel()
+        for graph in (MODEL_FILE, EXACT_FILE)
+    ]
+    return measure_fidelity(losses[0], losses[1], calibration)
 
 
 def read_texts(calibration: Path | None) -> tuple[str, ...]:
@@ -116,7 +145,7 @@ def _read_column(file: Path) -> list[str | None]:
     """Texts of a file, up to a few times as many as will be used, since some may be empty."""
     import polars as pl
 
-    rows = 10 * CALIBRATION_TEXTS
+    rows = 2 * CALIBRATION_TEXTS
     kind = file.suffix.lower()
     if kind == ".txt":
         with file.open(encoding="utf-8") as lines:
@@ -181,12 +210,24 @@ def _torch_logits(checkpoint: Checkpoint, encoded: Encoded, batch_rows: int) -> 
     return result
 
 
-def _onnx_logits(checkpoint: Checkpoint, directory: Path, encoded: Encoded) -> FloatArray:
+def _onnx_logits(checkpoint: Checkpoint, graph: Path, encoded: Encoded) -> FloatArray:
     """ONNX Runtime's logits on the CPU, in padded batches of mixed lengths: float32 [N, C]."""
-    classifier = OnnxClassifier(directory / MODEL_FILE, checkpoint.label_names, "cpu", allowed_threads())
+    classifier = OnnxClassifier(graph, checkpoint.label_names, "cpu", threads=allowed_threads())
     batches = (collate(encoded, rows, checkpoint.pad_token_id) for rows in _chunks(encoded, BATCH_ROWS))
-    result: FloatArray = np.concatenate([classifier(batch) for batch in batches])
+    result: FloatArray = np.concatenate([finite(classifier(batch)) for batch in batches])
     return result
+
+
+def _logits_in_buckets(checkpoint: Checkpoint, graph: Path, encoded: Encoded) -> FloatArray:
+    """ONNX Runtime's logits on the CPU, in the batches of a run: float32 [N, C]."""
+    classifier = OnnxClassifier(graph, checkpoint.label_names, "cpu")
+    logits = np.empty((encoded.lengths.size, len(checkpoint.label_names)), dtype=np.float32)
+    budget = max(DEFAULT_BATCH_TOKENS["cpu"], int(encoded.lengths.max()))
+    for batch, answer in infer(
+        classifier, list(batches(encoded, budget, checkpoint.pad_token_id)), streams=allowed_threads()
+    ):
+        logits[batch.rows] = finite(answer)
+    return logits
 
 
 def _chunks(encoded: Encoded, batch_rows: int) -> Iterator[IntArray]:

@@ -12,8 +12,7 @@ import contextlib
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -24,10 +23,14 @@ import pyarrow.compute as pc
 from scorer.batching import Batch, Encoded, IntArray, batches
 from scorer.classifier import Classifier
 from scorer.distinct import DistinctTexts
+from scorer.errors import ModelError
+from scorer.inference import Careful, FailedTextError, infer
 from scorer.labels import MISSING, UNKNOWN, LabelEncoder
 from scorer.prefetch import prefetch
-from scorer.scoring import FloatArray, LabelArray, Scores, score
+from scorer.scoring import LabelArray, Scores, score
 from scorer.sources import Shard, Source, read_shards
+
+EXACT_PRECISION = "fp32"
 
 
 class TextEncoderLike(Protocol):
@@ -80,10 +83,17 @@ class Window:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ScoredWindow:
-    """A window with its scores, in the order of its rows."""
+    """A window with its scores, in the order of its rows.
+
+    Attributes:
+        window: the rows.
+        scores: their scores.
+        precision: for each row the number format that its scores were computed in [W].
+    """
 
     window: Window
     scores: Scores
+    precision: pa.DictionaryArray
 
 
 class Clock:
@@ -111,7 +121,11 @@ class Stages:
         labels: how the data's labels become class indices.
         encoder: texts to token ids.
         classifier: batches to logits.
+        precision: number format that the classifier computes in.
+        exact: makes a classifier of the same model in fp32, which computes the rows whose logits are not finite again;
+            None where there is none.
         max_batch_tokens: cap on padded tokens per batch.
+        length_multiple: batches are padded to a multiple of this.
         pad_token_id: id written into padding.
         window_rows: rows tokenized and length-sorted together.
         streams: batches computed side by side, each on one thread. A batch on one thread has the same answers however
@@ -125,7 +139,10 @@ class Stages:
     labels: LabelEncoder
     encoder: TextEncoderLike
     classifier: Classifier
+    precision: str
+    exact: Callable[[], Classifier] | None
     max_batch_tokens: int
+    length_multiple: int
     pad_token_id: int
     window_rows: int
     streams: int
@@ -133,13 +150,19 @@ class Stages:
     progress: Callable[[int, int], None]
 
 
-def score_shards(stages: Stages, shards: Iterable[Shard]) -> Generator[ScoredWindow]:
-    """Score shards window by window, in input order, with every stage in a thread of its own."""
+def score_shards(stages: Stages, shards: Iterable[Shard], only: IntArray | None = None) -> Generator[ScoredWindow]:
+    """Score shards window by window, in input order, with every stage in a thread of its own.
+
+    Args:
+        stages: the parts of the loop.
+        shards: what to score.
+        only: int64, sorted; where it is given, no other rows than these are looked at.
+    """
     stopped = threading.Event()
-    return prefetch(_infer(stages, prefetch(_prepare(stages, shards)), stopped), stopped=stopped)
+    return prefetch(_infer(stages, prefetch(_prepare(stages, shards, only)), stopped), stopped=stopped)
 
 
-def _prepare(stages: Stages, shards: Iterable[Shard]) -> Generator[Window]:
+def _prepare(stages: Stages, shards: Iterable[Shard], only: IntArray | None) -> Generator[Window]:
     """Everything before inference."""
     records = read_shards(stages.source, shards, stages.window_rows)
     seen, done = _ShardTexts(stages.encoder), 0
@@ -150,6 +173,10 @@ def _prepare(stages: Stages, shards: Iterable[Shard]) -> Generator[Window]:
             return
         shard, batch = found
         done += batch.num_rows
+        if only is not None:
+            rows = batch.column("row").to_numpy()
+            start, stop = np.searchsorted(only, [rows[0], rows[-1] + 1])
+            batch = batch.filter(pa.array(np.isin(rows, only[start:stop])))
         yield _prepare_window(stages, shard, seen, batch, ends_shard=done == shard.rows)
         if done == shard.rows:
             seen, done = _ShardTexts(stages.encoder), 0
@@ -195,7 +222,7 @@ def _prepare_window(
         pairs = records.column("text_pair").to_pylist() if "text_pair" in records.schema.names else None
         numbers, encoded = seen.add(texts, pairs)
     with clock.stage("collate"):
-        padded = tuple(batches(encoded, stages.max_batch_tokens, stages.pad_token_id))
+        padded = tuple(batches(encoded, stages.max_batch_tokens, stages.pad_token_id, stages.length_multiple))
     return Window(
         shard=shard,
         ends_shard=ends_shard,
@@ -241,34 +268,43 @@ def _infer(stages: Stages, windows: Generator[Window], stopped: threading.Event)
     """Inference and scores; the stage that everything else hides behind. Ends within a batch of being stopped."""
     none = np.empty((0, len(stages.classifier.labels)), dtype=np.float32)
     known = none  # logits of the shard's distinct texts so far [D, C]
+    exact = np.empty(0, dtype=np.bool_)  # which of them were computed again in fp32 [D]
+    careful = Careful(stages.classifier, stages.exact)
     with contextlib.closing(windows):
         for window in windows:
             with stages.clock.stage("infer"):
-                logits = np.empty((window.new_lengths.size, none.shape[1]), dtype=np.float32)  # of the new texts
+                texts = window.new_lengths.size
+                logits = np.empty((texts, none.shape[1]), dtype=np.float32)  # of the new texts
+                bad = np.zeros(texts, dtype=np.bool_)
                 advance = _even_progress(window, stages.progress)
-                for batch, answer in infer(stages.classifier, window.batches, stages.streams):
-                    logits[batch.rows] = answer
-                    advance(int(window.new_lengths[batch.rows].sum()))
-                    if stopped.is_set():
-                        return
+                try:
+                    for batch, (answer, in_fp32) in infer(careful, window.batches, stages.streams):
+                        logits[batch.rows], bad[batch.rows] = answer, in_fp32
+                        advance(int(window.new_lengths[batch.rows].sum()))
+                        if stopped.is_set():
+                            return
+                except FailedTextError as error:
+                    raise ModelError(_at_row(window, len(known) + error.position, error)) from error
             with stages.clock.stage("score"):
-                known = np.concatenate([known, logits])
+                known, exact = np.concatenate([known, logits]), np.concatenate([exact, bad])
                 scores = score(known[window.numbers], window.labels)
+                precision = _precisions(stages.precision, exact[window.numbers])
             if window.ends_shard:
-                known = none
-            yield ScoredWindow(window, scores)
+                known, exact = none, exact[:0]
+            yield ScoredWindow(window, scores, precision)
 
 
-def infer(classifier: Classifier, batches: Sequence[Batch], streams: int) -> Generator[tuple[Batch, FloatArray]]:
-    """Batches and their logits, float32 [B, C], in order; `streams` of them are computed at a time."""
-    with ThreadPoolExecutor(streams, thread_name_prefix="scorer-infer") as pool:
-        answers = [pool.submit(classifier, batch) for batch in batches]
-        try:
-            for batch, answer in zip(batches, answers, strict=True):
-                yield batch, answer.result()
-        finally:
-            for answer in answers:
-                answer.cancel()
+def _precisions(precision: str, exact: np.ndarray) -> pa.DictionaryArray:
+    """Names of the number formats [W], from those rows that were computed in fp32, bool [W]."""
+    return pa.DictionaryArray.from_arrays(pa.array(exact.astype(np.int8)), pa.array([precision, EXACT_PRECISION]))
+
+
+def _at_row(window: Window, number: int, error: FailedTextError) -> str:
+    """What failed, with the first row that holds the text of this number."""
+    record = window.records.slice(int(np.flatnonzero(window.numbers == number)[0]), 1).to_pylist()[0]
+    return (
+        f"{error} It fails on row {record['row']:,} of the data, alone: id {record['id']!r}, '{record['source_file']}'."
+    )
 
 
 def _even_progress(window: Window, progress: Callable[[int, int], None]) -> Callable[[int], None]:

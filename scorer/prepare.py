@@ -6,20 +6,24 @@ import dataclasses
 import json
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from scorer.classifier import OnnxClassifier, allowed_threads, import_onnxruntime, installed_onnxruntime
-from scorer.config import DEFAULT_BATCH_TOKENS, RunConfig
+from scorer.classifier import OnnxClassifier
+from scorer.config import LENGTH_MULTIPLE, RunConfig
 from scorer.errors import DataError, NothingScoredError, UsageError
 from scorer.labels import UNKNOWN, UNKNOWN_SHARE, LabelEncoder, resolve_labels, shown
 from scorer.listener import Listener, Silence
+from scorer.machine import allowed_threads
 from scorer.manifest import Manifest, fingerprint_of
 from scorer.model_directory import ModelContract, ModelDirectory, open_model_directory
 from scorer.pipeline import Clock, Stages
 from scorer.report import versions
+from scorer.session import import_onnxruntime, installed_onnxruntime
 from scorer.shards import RunDirectory
 from scorer.sources import Plan, Source, open_source, plan_source
 from scorer.tokenization import TextEncoder
+from scorer.tuning import choose_setting, decisive, setting_of
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -89,31 +93,70 @@ def prepare(config: RunConfig, listener: Listener | None = None) -> Job:
             versions=versions(installed_onnxruntime()),
         )
         directory.refuse_another_run(earlier, fingerprint)
-        plan = earlier.plan if earlier else plan_source(source, shard_rows=config.shard_rows, limit=config.limit)
+        plan = earlier.plan if earlier else _plan(config, source)
+        if plan.left_out and not config.skip_bad_files:
+            raise DataError(plan.left_out[0].reason)
         labels = _settle_labels(config, source, plan, model.contract, label_map)
         listener.info(f"Labels: {labels.description}.")
         warnings = _warn_of_unknown_labels(plan, labels, model.contract.label_names)
         for warning in warnings:
             listener.warning(warning)
     with clock.stage("session"):
-        classifier = OnnxClassifier(model.model_file, model.contract.label_names, config.provider)
-    fingerprint["device"] = classifier.provider
+        classifier = open_classifier(config, model)
+        device = classifier.device
+        setting = None if earlier is None else setting_of(earlier.fingerprint, device, threads)
+        setting = setting or choose_setting(
+            model, device, threads, max_length, config=config, rows=plan.rows, notify=listener.info
+        )
+        if setting.session_threads > 1:
+            classifier = open_classifier(config, model, threads=setting.session_threads)
+    fingerprint |= {"device": classifier.provider, **decisive(setting)}
     directory.refuse_another_run(earlier, fingerprint)
-    device = "cpu" if classifier.provider == "CPUExecutionProvider" else "cuda"
     stages = Stages(
         source=source,
         labels=labels,
         encoder=encoder,
         classifier=classifier,
-        max_batch_tokens=config.max_batch_tokens or max(DEFAULT_BATCH_TOKENS[device], max_length),
+        precision=model.contract.precision,
+        exact=None
+        if model.exact_file is None
+        else partial(open_classifier, config, model, exact=True, threads=setting.session_threads),
+        length_multiple=LENGTH_MULTIPLE[device] if max_length % LENGTH_MULTIPLE[device] == 0 else 1,
+        max_batch_tokens=setting.max_batch_tokens,
         pad_token_id=model.contract.pad_token_id,
         window_rows=config.window_rows,
-        streams=threads if device == "cpu" else 1,
+        streams=setting.streams,
         clock=clock,
         progress=listener.advanced,
     )
     manifest = Manifest(fingerprint, plan)
     return Job(config, directory, model, manifest, stages, classifier, threads, max_length, warnings)
+
+
+def open_classifier(
+    config: RunConfig, model: ModelDirectory, *, exact: bool = False, threads: int = 1
+) -> OnnxClassifier:
+    """The model's session, or that of the fp32 graph beside it.
+
+    Raises:
+        ProviderError: the provider asked for did not start.
+        ModelError: the graph cannot be loaded.
+    """
+    file = model.exact_file if exact else None
+    return OnnxClassifier(
+        file or model.model_file,
+        model.contract.label_names,
+        config.provider,
+        threads=threads,
+        options=dict(config.provider_options),
+    )
+
+
+def _plan(config: RunConfig, source: Source) -> Plan:
+    """The shards that this run is to score."""
+    return plan_source(
+        source, shard_rows=config.shard_rows, limit=config.limit, skip_bad_files=config.skip_bad_files
+    ).part(config.shard)
 
 
 def _refuse_undecodable_names(config: RunConfig) -> None:
@@ -166,12 +209,13 @@ def _settle_labels(
 def _warn_of_unknown_labels(plan: Plan, labels: LabelEncoder, label_names: Sequence[str]) -> tuple[str, ...]:
     """A warning where so many labels are none of the model's classes that the set-up may be at fault."""
     unknown = {value: rows for value, rows in plan.label_counts.items() if labels.encode_value(value) == UNKNOWN}
-    if sum(unknown.values()) <= UNKNOWN_SHARE * plan.rows:
+    rows = sum(plan.label_counts.values())
+    if sum(unknown.values()) <= UNKNOWN_SHARE * rows:
         return ()
     values = ", ".join(shown(value) for value in list(unknown)[:10] if value is not None)
     more = ", …" if len(unknown) > 10 else ""
     return (
-        f"{sum(unknown.values()):,} of {plan.rows:,} rows have a label outside the model's {len(label_names)} classes "
+        f"{sum(unknown.values()):,} of {rows:,} rows have a label outside the model's {len(label_names)} classes "
         f"({values}{more}) and will be rejected. Is this the model for these labels?",
     )
 

@@ -27,14 +27,16 @@ ROW_GROUP_ROWS = 65_536
 ROW_GROUP_BYTES = 128 * 2**20
 
 
-def rank(directory: Path, by: RankedBy = "loss", *, top: int | None = None) -> Path:
-    """Rank all scored rows of a run and write `ranked.parquet`.
+def rank(directory: Path, by: RankedBy = "loss", *, top: int | None = None, runs: Sequence[Path] | None = None) -> Path:
+    """Rank all scored rows of a run, or of several, and write `ranked.parquet`.
 
     Args:
         directory: a run's output directory.
         by: the score to rank by; the most suspect row gets rank 1, ties go by row. A score that the shards do
             not hold (normalized_margin, entropy) is added as a column.
         top: rank only this many of the most suspect rows.
+        runs: output directories of runs over parts of the same data, whose rows are ranked together into
+            `directory`; None ranks the rows of `directory` itself.
 
     Returns:
         The ranking's file.
@@ -46,16 +48,17 @@ def rank(directory: Path, by: RankedBy = "loss", *, top: int | None = None) -> P
     """
     if by not in RANKED_BY:
         raise UsageError(f"cannot rank by '{by}'; known are {', '.join(RANKED_BY)}.")
-    run = RunDirectory(directory)
-    shards = run.score_files()
+    shards = [shard for each in runs or [directory] for shard in RunDirectory(each).score_files()]
     if not shards:
-        raise DataError(f"'{directory}' holds no score shards to rank. Make some with: scorer run")
-    scored = ScoredRows(shards, by)
+        raise DataError(f"'{(runs or [directory])[0]}' holds no score shards to rank. Make some with: scorer run")
+    rescored = [file for each in runs or [directory] for file in RunDirectory(each).rescored_files()]
+    scored = ScoredRows(sorted(shards, key=lambda shard: shard.name), by, rescored)
     with damaged(shards[0]):
         metadata = schema.read_metadata(shards[0])
     ranked_schema = scored.schema.insert(0, pa.field("rank", pa.int64()))
     document = schema.file_metadata({**metadata, "ranked_by": by})
     group_rows = min(ROW_GROUP_ROWS, max(1, int(ROW_GROUP_BYTES / scored.bytes_per_row)))
+    run = RunDirectory(directory)
     with (
         writing(run.ranked),
         replacing(run.ranked) as temporary,
@@ -88,27 +91,28 @@ def _regrouped(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
 
 
 def gather_rejects(directory: Path, schema_of_rejects: pa.Schema) -> None:
-    """Join the rejects of all shards into `rejects.parquet`.
+    """Join the rejects of a run's shards into `rejects.parquet`.
 
     Raises:
         DataError: the rejects of a shard are damaged.
         OutputError: the file cannot be written.
     """
-    target = directory / schema.REJECTS_FILE
-    with (
-        writing(target),
-        replacing(target) as temporary,
-        schema.parquet_writer(temporary, schema_of_rejects) as writer,
-    ):
-        for part in sorted(RunDirectory(directory).rejects.glob("part-*.parquet")):
-            try:
-                for batch in pq.ParquetFile(part).iter_batches():
-                    writer.write_batch(batch.cast(schema_of_rejects))
-            except pa.ArrowException as error:
-                raise DataError(
-                    f"cannot read '{part}': {first_line(error)}. Remove it and '{directory / 'scores' / part.name}', "
-                    "and run the same command again."
-                ) from error
+    parts = sorted(RunDirectory(directory).rejects.glob("part-*.parquet"))
+    join_files(parts, directory / schema.REJECTS_FILE, schema_of_rejects)
+
+
+def join_files(parts: Iterable[Path], target: Path, of: pa.Schema) -> None:
+    """Write the rows of Parquet files, one behind the other, into one.
+
+    Raises:
+        DataError: a part is damaged.
+        OutputError: the file cannot be written.
+    """
+    with writing(target), replacing(target) as temporary, schema.parquet_writer(temporary, of) as writer:
+        for part in parts:
+            with damaged(part), pq.ParquetFile(part) as file:
+                for batch in file.iter_batches():
+                    writer.write_batch(batch.cast(of))
 
 
 def open_ranking(directory: Path) -> tuple[pl.LazyFrame, dict[str, Any]]:

@@ -73,7 +73,10 @@ class RunReport:
         labels: how the data's labels were read.
         columns: the columns' parts.
         agreement: share of the first rows where model and label agree, with chance and best order.
+        fidelity: how well a model of less precision keeps fp32's ranking, on a sample; None in fp32.
+        exact_head: what was scored again in fp32; None where nothing was.
         warnings: what may make the result worthless.
+        left_out: files, and rows of them, that could not be read.
         model: hash, source and precision of the model.
         options: the configuration as asked for.
         versions: versions of the packages that took part.
@@ -92,7 +95,10 @@ class RunReport:
     labels: str
     columns: Mapping[str, str | None]
     agreement: Mapping[str, float]
+    fidelity: Mapping[str, Any] | None
+    exact_head: Mapping[str, Any] | None
     warnings: tuple[str, ...]
+    left_out: tuple[Mapping[str, Any], ...]
     model: Mapping[str, Any]
     options: Mapping[str, Any]
     versions: Mapping[str, str]
@@ -137,7 +143,8 @@ class RunReport:
         fields = json.loads(document)
         known = {field.name: fields[field.name] for field in dataclasses.fields(cls)}
         known["output"], known["counts"] = Path(known["output"]), Counts(**known["counts"])
-        known["warnings"] = tuple(known["warnings"])
+        for name in ("warnings", "left_out"):
+            known[name] = tuple(known[name])
         return cls(**known)
 
 

@@ -1,7 +1,9 @@
 """One run, from configuration to report; the command line and the Python API both enter here.
 
 prepare   open the model and the data, settle the labels, start the session; nothing is written yet
+judge     where a model of less precision scores: does it keep the ranking of its fp32 form?
 score     every shard that is not done yet, written as it comes
+rescore   the head again in fp32, where another precision scored
 rank      shards into one ranking
 report    run.json, written last: a directory with it holds a finished run
 """
@@ -13,21 +15,23 @@ import dataclasses
 import time
 from typing import Any
 
-from scorer.classifier import installed_onnxruntime
 from scorer.config import RunConfig
 from scorer.engines.local import score_here
-from scorer.errors import NothingScoredError, RunInterrupted, ScorerError
+from scorer.errors import DataError, NothingScoredError, RunInterrupted, ScorerError
+from scorer.exact_head import Rescoring
 from scorer.listener import Listener, Silence
 from scorer.manifest import refuse_changed_data
 from scorer.prepare import Job, prepare
 from scorer.ranking import gather_rejects, rank
 from scorer.report import Counts, RunReport, options_of, versions
 from scorer.schema import REJECT_REASONS
-from scorer.shard_writer import ShardWriter
+from scorer.session import installed_onnxruntime
+from scorer.shard_writer import ShardWriter, Written
+from scorer.sources import LeftOut
 from scorer.tally import HEAD_ROWS, Tally
 
 # Options of what is made of the shards; a finished run is ranked again when they change.
-STAGE_OPTIONS = ("ranked_top", "skip_bad_files")
+STAGE_OPTIONS = ("ranked_top", "skip_bad_files", "rescore_top")
 
 
 def score(config: RunConfig, listener: Listener | None = None) -> RunReport:
@@ -78,6 +82,7 @@ class _Progress:
             self.tally += tally
         self.earlier = {"shards": len(done), "scored": self.tally.scored, "tokens": self.tally.tokens}
         self.shards_done = len(done)
+        self.left_out = [*job.stages.source.left_out, *job.plan.left_out]
         self.warnings = list(job.warnings)
         self._looked = False
 
@@ -92,19 +97,24 @@ class _Progress:
         return f"{self.shards_done:,} of {len(self.job.plan.shards):,} shards are finished."
 
     @property
-    def labels_looked_at(self) -> bool:
-        """Whether the head of the run is counted."""
+    def head_is_counted(self) -> bool:
+        """Whether all rows of the run's head are counted."""
         return self.tally.head_rows >= min(HEAD_ROWS, self.job.plan.rows)
 
-    def add(self, tally: Tally, *, ends_shard: bool) -> None:
-        """Count a window; warn as soon as labels and model look as if they do not fit."""
-        self.tally += tally
-        self.shards_done += ends_shard
-        self.look()
+    def add(self, told: Written | LeftOut) -> None:
+        """Count a window, or a shard that is left out."""
+        if isinstance(told, LeftOut):
+            self.left_out.append(told)
+            self.listener.warning(f"left out {told}")
+            return
+        self.tally += told.tally
+        self.shards_done += told.ends_shard
+        if self.head_is_counted:
+            self.look()
 
     def look(self) -> None:
-        """Compare labels and predictions, once the head of the run is counted."""
-        if self._looked or not self.labels_looked_at:
+        """Compare labels and predictions, and warn where they look as if they do not fit."""
+        if self._looked:
             return
         self._looked = True
         names = self.job.model.contract.label_names
@@ -115,16 +125,27 @@ class _Progress:
 
 def _score_and_rank(progress: _Progress, started: float) -> RunReport:
     job, clock = progress.job, progress.job.stages.clock
+    writer = _writer(job)
+    rescoring = _rescoring(job, writer, progress.listener)
+    with clock.stage("judge"):
+        fidelity = None if rescoring is None else rescoring.judge(job.config.allow_low_fidelity)
     scoring_started = time.perf_counter()
-    _write_shards(progress)
+    _write_shards(progress, writer)
     scoring_s = time.perf_counter() - scoring_started
     tally = progress.tally
-    if tally.scored == 0:
+    if tally.read == 0:
+        raise DataError(f"nothing could be read; the first: {progress.left_out[0]}")
+    if tally.scored == 0 and job.config.shard is None:  # a part of the data may well be bad
         _raise_all_rejected(job, tally)
     refuse_changed_data(job.manifest.fingerprint, job.stages.source)
+    asked = job.config.exact_rows(tally.scored)
+    with clock.stage("rescore"):
+        exact_head = None
+        if rescoring is not None and fidelity is not None and asked:
+            exact_head = rescoring.rescore(asked, fidelity.max_log_odds_difference)
     progress.listener.info(f"Ranking {tally.scored:,} rows.")
     with clock.stage("rank"):
-        gather_rejects(job.directory.path, _writer(job).rejects_schema)
+        gather_rejects(job.directory.path, writer.rejects_schema)
         rank(job.directory.path, top=job.config.ranked_top)
     agreement = tally.agreement(len(job.model.contract.label_names))
     report = RunReport(
@@ -146,14 +167,26 @@ def _score_and_rank(progress: _Progress, started: float) -> RunReport:
             "chance": round(agreement.chance, 4),
             "best_share": round(agreement.best_share, 4),
         },
+        fidelity=None if fidelity is None else dataclasses.asdict(fidelity),
+        exact_head=None if exact_head is None else dataclasses.asdict(exact_head),
         warnings=tuple(progress.warnings),
+        left_out=tuple(dataclasses.asdict(left_out) for left_out in progress.left_out),
         **_identity(job),
     )
     job.directory.write_text(job.directory.run_file, report.to_json())
     return report
 
 
-def _write_shards(progress: _Progress) -> None:
+def _rescoring(job: Job, writer: ShardWriter, listener: Listener) -> Rescoring | None:
+    """What scores rows again in fp32; None where fp32 scores them in the first place, or is not there."""
+    if job.stages.exact is None:
+        return None
+    return Rescoring(
+        job.stages, job.stages.exact, job.plan.shards, directory=job.directory, writer=writer, listener=listener
+    )
+
+
+def _write_shards(progress: _Progress, writer: ShardWriter) -> None:
     """Score and write the shards that are not done."""
     job, listener = progress.job, progress.listener
     if progress.keeps:
@@ -161,12 +194,15 @@ def _write_shards(progress: _Progress) -> None:
             f"Going on with an earlier run: {progress.state} {progress.tally.read:,} of {job.plan.rows:,} rows are "
             "skipped."
         )
-    progress.look()
+    for left_out in progress.left_out:
+        listener.warning(f"left out {left_out}")
     listener.started(sum(shard.rows for shard in progress.left))
+    engine = score_here(job.stages, writer, progress.left, skip_bad_files=job.config.skip_bad_files)
     try:
-        with contextlib.closing(score_here(job.stages, _writer(job), progress.left)) as written:
-            for window in written:
-                progress.add(window.tally, ends_shard=window.ends_shard)
+        with contextlib.closing(engine) as told:
+            for each in told:
+                progress.add(each)
+        progress.look()
     finally:
         listener.finished()
 
@@ -201,14 +237,17 @@ def _identity(job: Job) -> dict[str, Any]:
 
 def _finished(job: Job, done: dict[int, Tally]) -> RunReport | None:
     """The report of a run that left nothing to do, or None."""
-    if len(done) < len(job.plan.shards) or not job.directory.ranked.exists():
-        return None
     try:
         report = RunReport.from_json(job.directory.run_file.read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    asked = options_of(job.config)
-    if any(report.options.get(name) != asked[name] for name in STAGE_OPTIONS):
+    asked, left_out = options_of(job.config), {each["shard"] for each in report.left_out}
+    missing = {shard.index for shard in job.plan.shards} - done.keys() - left_out
+    if (
+        missing
+        or not job.directory.ranked.exists()
+        or any(report.options.get(name) != asked[name] for name in STAGE_OPTIONS)
+    ):
         return None
     return dataclasses.replace(report, output=job.config.output)
 

@@ -1,6 +1,7 @@
 """The files a run writes: their columns, types and metadata, in one place.
 
     scores/part-00000.parquet   scored rows in input order, a file per shard
+    rescored/round-00.parquet   rows at the head, scored again in fp32 after a model of less precision
     rejects.parquet             rows that cannot be scored, each with its reason
     ranked.parquet              all scored rows, most suspect first
     manifest.json               what the shards come from and how they are cut; written first
@@ -20,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 SCORES_DIRECTORY = "scores"
+RESCORED_DIRECTORY = "rescored"
 REJECTS_DIRECTORY = "rejects"  # shard by shard; gathered into rejects.parquet at the end
 MANIFEST_FILE = "manifest.json"
 LOCK_FILE = "run.lock"  # there while a run goes on
@@ -38,6 +40,7 @@ DICTIONARY_COLUMNS = (
     "predicted_label",
     "predicted_label_name",
     "n_tokens",
+    "precision",
     "reason",
     "given_label",
 )
@@ -90,6 +93,7 @@ def scores_schema(*, classes: int, pairs: bool, keep_text: bool) -> pa.Schema:
             pa.field("probabilities", pa.list_(pa.float32(), classes)),
             pa.field("n_tokens", pa.int32()),
             pa.field("truncated", pa.bool_()),
+            pa.field("precision", pa.large_string()),
         ]
     )
 

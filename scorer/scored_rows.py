@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scorer import scoring
 from scorer.config import RankedBy
 from scorer.errors import DataError
-from scorer.external_sort import BLOCK_BYTES, RANGE_BYTES, Keys, choose_splitters, joined, sort_externally
+from scorer.external_sort import BLOCK_BYTES, RANGE_BYTES, Keys, RowArray, choose_splitters, joined, sort_externally
 
 # Whether a high value is the suspect one.
 HIGH_IS_SUSPECT: Mapping[RankedBy, bool] = {
@@ -32,6 +34,7 @@ class ScoredRows:
     Args:
         shards: files of one schema.
         by: the score to rank by.
+        rescored: files of the same schema whose rows stand in for the shards' rows of the same number.
 
     Attributes:
         rows: their number.
@@ -42,15 +45,17 @@ class ScoredRows:
         DataError: a shard is damaged.
     """
 
-    def __init__(self, shards: Sequence[Path], by: RankedBy) -> None:
-        self._shards, self._by = shards, by
+    def __init__(self, shards: Sequence[Path], by: RankedBy, rescored: Sequence[Path] = ()) -> None:
+        self._shards, self._by, self._rescored = shards, by, rescored
+        self._superseded = np.sort(np.concatenate([np.empty(0, np.int64), *map(_row_numbers, rescored)]))
         self.rows = sum(map(_rows_of, shards))
         with damaged(shards[0]):
             self.schema: pa.Schema = pq.read_schema(shards[0]).remove_metadata()
         self._stored = by in self.schema.names
         if not self._stored:
             self.schema = self.schema.append(pa.field(by, pa.float32()))
-        firsts = [next(self._tables([shard])) for shard in shards[:: math.ceil(len(shards) / MEASURED_SHARDS)]]
+        measured = shards[:: math.ceil(len(shards) / MEASURED_SHARDS)]
+        firsts = [table for shard in measured for table in itertools.islice(self._tables([shard]), 1)]
         self.bytes_per_row = max(1.0, sum(table.nbytes for table in firsts) / max(1, sum(map(len, firsts))))
 
     def ranked(self, top: int | None, folder: Path) -> Generator[pa.Table]:
@@ -66,12 +71,13 @@ class ScoredRows:
         for shard in shards:
             with damaged(shard), pq.ParquetFile(shard) as file:
                 for group in range(file.num_row_groups):
-                    yield self._with_score(file.read_row_group(group, columns=columns))
+                    table = file.read_row_group(group, columns=columns)
+                    yield self._with_score(table if shard in self._rescored else self._current(table))
 
     def _blocks(self, end: Keys | None) -> Iterator[pa.Table]:
         """Row groups, several at a time where they are small; only rows before the key `end`."""
         held: list[pa.Table] = []
-        for table in self._tables(self._shards):
+        for table in self._tables([*self._shards, *self._rescored]):
             held.append(table if end is None else table.filter(pa.array(self._keys_of(table).ranges(end) == 0)))
             if sum(each.nbytes for each in held) >= BLOCK_BYTES:
                 yield pa.concat_tables(held).combine_chunks()
@@ -81,7 +87,7 @@ class ScoredRows:
 
     def _keys(self, end: Keys | None = None) -> Iterator[Keys]:
         """The keys of all rows, or of those before `end`; no other column is read."""
-        for table in self._tables(self._shards, ["row", self._by] if self._stored else None):
+        for table in self._tables([*self._shards, *self._rescored], ["row", self._by] if self._stored else None):
             keys = self._keys_of(table)
             yield keys if end is None else keys.take(keys.ranges(end) == 0)
 
@@ -97,6 +103,14 @@ class ScoredRows:
             if len(best) > 2 * top:
                 best = best.take(best.order()[: top + 1])
         return best.take(best.order()[top : top + 1])
+
+    def _current(self, table: pa.Table) -> pa.Table:
+        """The rows of a shard that were not scored again."""
+        if not self._superseded.size:
+            return table
+        rows = table.column("row").to_numpy()
+        start, stop = np.searchsorted(self._superseded, [rows.min(), rows.max() + 1]) if rows.size else (0, 0)
+        return table.filter(pa.array(~np.isin(rows, self._superseded[start:stop])))
 
     def _with_score(self, table: pa.Table) -> pa.Table:
         """The table with the column to rank by, computed where the shards do not hold it."""
@@ -118,14 +132,20 @@ def damaged(file: Path) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(
-            f"cannot rank, for the shard '{file}' is damaged: {first_line(error)}. Remove it, and run the same "
-            "`scorer run` again: it scores that shard and ranks anew."
+            f"cannot rank: '{file}' is damaged ({first_line(error)}). Remove it and start the same `scorer run` again; "
+            "it scores that shard anew."
         ) from error
 
 
 def first_line(error: Exception) -> str:
     """What happened, in one line; polars adds the plan of its query below."""
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(". ")
+
+
+def _row_numbers(file: Path) -> RowArray:
+    with damaged(file):
+        rows: RowArray = pq.read_table(file, columns=["row"]).column("row").to_numpy()
+    return rows
 
 
 def _rows_of(shard: Path) -> int:

@@ -113,6 +113,21 @@ class ShardWriter:
                 {schema.TALLY_KEY: json.dumps({"first_row": shard.first_row, **tally.to_dict()})}
             )
 
+    def write_rescored(self, file: Path, windows: Iterator[ScoredWindow]) -> int:
+        """Write the scores of some rows of any shards into one file; returns their number.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        rows = 0
+        with writing(file):
+            file.parent.mkdir(exist_ok=True)
+            with self._replacing(file, self.scores_schema) as scores:
+                for window in windows:
+                    scores.write_batch(self._scores_batch(window))
+                    rows += window.window.records.num_rows
+        return rows
+
     @contextlib.contextmanager
     def _replacing(self, file: Path, of: pa.Schema) -> Iterator[Any]:
         """A Parquet writer of a file that appears when the block ends well."""
@@ -134,6 +149,7 @@ class ShardWriter:
             "probabilities": pa.FixedSizeListArray.from_arrays(pa.array(scores.probabilities.reshape(-1)), classes),
             "n_tokens": pa.array(window.lengths, pa.int32()),
             "truncated": pa.array(window.truncated),
+            "precision": scored.precision,
         }
         return _conform(window.records, columns, self.scores_schema)
 

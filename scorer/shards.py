@@ -41,6 +41,11 @@ class RunDirectory:
         return self.path / schema.SCORES_DIRECTORY
 
     @property
+    def rescored(self) -> Path:
+        """Folder of the rows that were scored again in fp32."""
+        return self.path / schema.RESCORED_DIRECTORY
+
+    @property
     def rejects(self) -> Path:
         """Folder of the rejects, shard by shard; a shard without rejects has no file there."""
         return self.path / schema.REJECTS_DIRECTORY
@@ -68,6 +73,10 @@ class RunDirectory:
     def score_files(self) -> list[Path]:
         """The finished score shards, in input order."""
         return sorted(self.scores.glob("part-*.parquet"))
+
+    def rescored_files(self) -> list[Path]:
+        """Rows scored again in fp32, a file per round."""
+        return sorted(self.rescored.glob("round-*.parquet"))
 
     def earlier_run(self, *, overwrite: bool) -> Manifest | None:
         """The manifest of an earlier run that this one may go on with; None where there is nothing to go on with.
@@ -106,10 +115,8 @@ class RunDirectory:
             )
 
     @contextlib.contextmanager
-    def opened(self, manifest: Manifest, *, overwrite: bool, notify: Callable[[str], None]) -> Iterator[None]:
-        """Hold the directory for the block, ready to be written to; an earlier run of the same manifest goes on.
-
-        What holds no finished shard is taken away when the block fails.
+    def held(self, notify: Callable[[str], None]) -> Iterator[None]:
+        """Make the directory and keep other runs out of it for the block; if it holds nothing then, it goes again.
 
         Raises:
             OutputError: another run holds the directory, or it cannot be written.
@@ -118,21 +125,33 @@ class RunDirectory:
             with writing(self.path):
                 self._make(self.path)
             with locked(self.path / schema.LOCK_FILE) as died:
-                earlier = self.earlier_run(overwrite=overwrite)
-                if earlier is not None and earlier != manifest:
-                    raise OutputError(f"another run began in '{self.path}' just now. Start again to see which.")
                 if died is not None:
                     notify(died)
-                try:
-                    self._begin(manifest, afresh=earlier is None)
-                    yield
-                except BaseException:
-                    self._abandon()
-                    raise
+                yield
         finally:
             for folder in reversed(self._made):
                 with contextlib.suppress(OSError):  # not empty, or gone already
                     folder.rmdir()
+
+    @contextlib.contextmanager
+    def opened(self, manifest: Manifest, *, overwrite: bool, notify: Callable[[str], None]) -> Iterator[None]:
+        """Hold the directory, ready for a run's results; an earlier run of the same manifest goes on.
+
+        What holds no finished shard is taken away when the block fails.
+
+        Raises:
+            OutputError: another run holds the directory, or it cannot be written.
+        """
+        with self.held(notify):
+            earlier = self.earlier_run(overwrite=overwrite)
+            if earlier is not None and earlier != manifest:
+                raise OutputError(f"another run began in '{self.path}' just now. Start again to see which.")
+            try:
+                self._begin(manifest, afresh=earlier is None)
+                yield
+            except BaseException:
+                self._abandon()
+                raise
 
     def done(self, shards: tuple[Shard, ...], notify: Callable[[str], None]) -> dict[int, Tally]:
         """The finished shards by index, with their counts; a damaged one is removed, so that it is scored again.
@@ -179,6 +198,8 @@ class RunDirectory:
             for folder in (self.path, self.scores, self.rejects):
                 self._make(folder)
                 remove_unfinished(folder)
+            if self.rescored.exists():
+                remove_unfinished(self.rescored)
             shutil.rmtree(self.sorting, ignore_errors=True)
 
     def _make(self, folder: Path) -> None:
@@ -195,7 +216,7 @@ class RunDirectory:
 
     def _results(self) -> tuple[Path, ...]:
         files = (self.run_file, self.ranked, self.path / schema.REJECTS_FILE)
-        return (*files, self.scores, self.rejects, self.manifest_file)
+        return (*files, self.scores, self.rescored, self.rejects, self.manifest_file)
 
 
 def _tally_of(scores: Path, rejects: Path, shard: Shard) -> Tally:

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 import pytest
 from rankings import make_ranking
 
-import scorer.classifier
+import scorer.session
 from scorer.errors import (
     DataError,
     ExportError,
@@ -884,23 +884,43 @@ def model_and_data_both_missing(bench: Bench) -> list[object]:
 # --- packages and providers -------------------------------------------------------------------------------------
 
 
+@case(UsageError, "--provider-option is 'gpu_mem_limit'", "NAME=VALUE")
+def provider_option_without_a_value(bench: Bench) -> list[object]:
+    return bench.run(bench.good(), "--provider", "cuda", "--provider-option", "gpu_mem_limit")
+
+
+@case(UsageError, "--provider-option gpu_mem_limit=1", "--provider cuda, tensorrt or openvino")
+def provider_option_without_a_provider(bench: Bench) -> list[object]:
+    return bench.run(bench.good(), "--provider-option", "gpu_mem_limit=1")
+
+
+@case(UsageError, "--rescore-top is '110%'", "auto, a share such as 2%")
+def rescore_top_beyond_all(bench: Bench) -> list[object]:
+    return bench.run(bench.good(), "--rescore-top", "110%")
+
+
+@case(UsageError, "--rescore-top is 'most'", "auto, a share such as 2%")
+def rescore_top_in_words(bench: Bench) -> list[object]:
+    return bench.run(bench.good(), "--rescore-top", "most")
+
+
 @case(ProviderError, "--provider cuda", "CUDAExecutionProvider", "scorer[gpu]")
 def cuda_without_cuda(bench: Bench) -> list[object]:
-    if "onnxruntime-gpu" in scorer.classifier.installed_onnxruntime():
+    if "onnxruntime-gpu" in scorer.session.installed_onnxruntime():
         pytest.skip("CUDA may be here")
     return bench.run(bench.good(), "--provider", "cuda")
 
 
 @case(ProviderError, "ONNX Runtime is not installed", "pip install 'scorer[cpu]'", "scorer[gpu]")
 def no_onnxruntime(bench: Bench) -> list[object]:
-    bench.monkeypatch.setattr(scorer.classifier, "installed_onnxruntime", dict)
+    bench.monkeypatch.setattr(scorer.session, "installed_onnxruntime", dict)
     return bench.run(bench.good())
 
 
 @case(ProviderError, "onnxruntime and onnxruntime-gpu are installed together", "pip uninstall")
 def both_onnxruntime_packages(bench: Bench) -> list[object]:
     both = {"onnxruntime": "1.0", "onnxruntime-gpu": "1.0"}
-    bench.monkeypatch.setattr(scorer.classifier, "installed_onnxruntime", lambda: both)
+    bench.monkeypatch.setattr(scorer.session, "installed_onnxruntime", lambda: both)
     return bench.run(bench.good())
 
 

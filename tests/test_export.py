@@ -638,7 +638,7 @@ def test_missing_package_is_named(
 
 
 def test_missing_onnxruntime_is_told(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scorer.classifier.installed_onnxruntime", dict)
+    monkeypatch.setattr("scorer.session.installed_onnxruntime", dict)
     assert "scorer[cpu]" in refused(ProviderError, bert, tmp_path)
 
 

@@ -68,6 +68,9 @@ def run(
         labels=resolve_labels(plan.label_counts, NAMES),
         encoder=CodePoints(),
         classifier=classifier or SumOfIds(),
+        precision="fp32",
+        exact=None,
+        length_multiple=1,
         max_batch_tokens=budget,
         pad_token_id=10**6,  # padding that leaks into the sums would be seen
         window_rows=window_rows,

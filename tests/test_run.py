@@ -160,6 +160,7 @@ def test_repeated_texts_cost_no_further_forward_pass(config: RunConfig, corpus: 
     assert report.counts.scored == 2 * corpus.height
     assert report.counts.distinct == corpus["text"].n_unique()
     scores = scores_of(config.output)
+    assert report.counts.tokens <= 0.55 * scores["n_tokens"].sum()
     half = corpus.height
     assert (scores["loss"][:half] == scores["loss"][half:].reverse()).all()
     assert (scores["n_tokens"][:half] == scores["n_tokens"][half:].reverse()).all()

@@ -11,14 +11,16 @@ from job import Job, Outcome, Score
 DESCRIPTION = "scorer's session alone on ready-made batches: the ceiling"
 PRECISION = "fp32"
 PACKAGES = ("scorer", "onnxruntime")
-EXPORT = "fp32"
+ENVIRONMENT = None
+PROVIDERS = ("cpu", "cuda")
+EXPORTS = ("fp32",)
 
 
 def load(job: Job) -> Score:
     """Session, tokenizer and budget as a run would have them."""
     from scorer.batching import batches
     from scorer.config import RunConfig
-    from scorer.pipeline import infer
+    from scorer.inference import infer
     from scorer.prepare import prepare
 
     stages = prepare(

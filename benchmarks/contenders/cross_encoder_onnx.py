@@ -9,10 +9,12 @@ import numpy as np
 from arithmetic import cross_entropy
 from job import Job, Outcome, Score
 
-DESCRIPTION = "sentence-transformers CrossEncoder, ONNX backend, sorted, batches of 32"
+DESCRIPTION = "CrossEncoder on its ONNX backend, sorted, batches of 32"
 PRECISION = "fp32"
 PACKAGES = ("sentence-transformers", "optimum-onnx", "onnxruntime")
-EXPORT = "plain"
+ENVIRONMENT = "sentence-transformers"
+PROVIDERS = ("cpu", "cuda")
+EXPORTS = ("plain",)
 BATCH_ROWS = 32
 
 

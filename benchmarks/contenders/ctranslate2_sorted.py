@@ -7,17 +7,24 @@ It takes padding out of a batch again before it computes, so that a padding effi
 from __future__ import annotations
 
 import numpy as np
-from arithmetic import BATCH_TOKENS, cross_entropy, sorted_batches
+from arithmetic import cross_entropy, sorted_batches
 from job import Job, Outcome, Score
 
 DESCRIPTION = "CTranslate2 encoder, sorted by length, token budget"
 PRECISION = "fp32"
 PACKAGES = ("ctranslate2", "torch", "transformers")
-EXPORT = None
+ENVIRONMENT = "ctranslate2"
+PROVIDERS = ("cpu", "cuda")
+EXPORTS = ()
 
 
 def load(job: Job) -> Score:
-    """The converted encoder, and the head's weights."""
+    """The encoder in fp32."""
+    return load_as(job, "float32")
+
+
+def load_as(job: Job, compute_type: str) -> Score:
+    """The converted encoder, brought to a number format as it is loaded, and the head's weights."""
     import ctranslate2
     import torch
     from ctranslate2.converters import TransformersConverter
@@ -27,7 +34,7 @@ def load(job: Job) -> Score:
     if not converted.exists():
         TransformersConverter(str(job.checkpoint)).convert(str(converted), quantization="float32")
     encoder = ctranslate2.Encoder(
-        str(converted), device=job.provider, compute_type="float32", inter_threads=1, intra_threads=job.threads
+        str(converted), device=job.provider, compute_type=compute_type, inter_threads=1, intra_threads=job.threads
     )
     head = AutoModelForSequenceClassification.from_pretrained(job.checkpoint, dtype=torch.float32).classifier
     weights, bias = head.weight.detach().numpy(), head.bias.detach().numpy()  # float32 [C, H], [C]
@@ -37,7 +44,7 @@ def load(job: Job) -> Score:
         ids = tokenizer(texts, truncation=True, max_length=job.max_length)["input_ids"]
         lengths = np.array([len(row) for row in ids])
         logits = np.empty((len(texts), bias.size), dtype=np.float32)
-        for rows in sorted_batches(lengths, BATCH_TOKENS[job.provider]):
+        for rows in sorted_batches(lengths, job.batch_tokens):
             pooled = encoder.forward_batch([ids[i] for i in rows]).pooler_output
             logits[rows] = np.array(pooled.to_device(ctranslate2.Device.cpu)) @ weights.T + bias
         return Outcome(cross_entropy(logits, labels))

@@ -10,7 +10,9 @@ from job import Job, Outcome, Score
 DESCRIPTION = "PyTorch, Dataset.map, batches of 32 in file order"
 PRECISION = "fp32"
 PACKAGES = ("torch", "transformers", "datasets")
-EXPORT = None
+ENVIRONMENT = None
+PROVIDERS = ("cpu", "cuda")
+EXPORTS = ()
 BATCH_ROWS = 32
 
 

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import numpy as np
-from arithmetic import BATCH_TOKENS, cross_entropy, padded, sorted_batches
-from job import Job, Outcome, Score
+from arithmetic import cross_entropy, padded, sorted_batches
+from job import Job, NotHereError, Outcome, Score
 
 DESCRIPTION = "OpenVINO, sorted by length, token budget"
 PRECISION = "fp32"
 PACKAGES = ("openvino", "tokenizers")
-EXPORT = "plain"
+ENVIRONMENT = "openvino"
+PROVIDERS = ("cpu",)
+EXPORTS = ("plain",)
 
 
 def load(job: Job) -> Score:
     """The compiled model, held to fp32 where a CPU would rather take bfloat16."""
+    return load_as(job, "f32")
+
+
+def load_as(job: Job, precision: str) -> Score:
+    """The model compiled for a number format, by OpenVINO's name."""
     import openvino
     from tokenizers import Tokenizer
 
-    if job.provider != "cpu":
-        raise RuntimeError("OpenVINO has no provider for CUDA")
-    model = openvino.Core().compile_model(
+    core = openvino.Core()
+    if precision.upper().replace("F32", "FP32") not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise NotHereError(f"OpenVINO does not offer {precision} on this processor")
+    model = core.compile_model(
         job.models / "plain" / "model.onnx",
         "CPU",
-        {"INFERENCE_NUM_THREADS": job.threads, "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"},
+        {"INFERENCE_NUM_THREADS": job.threads, "INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"},
     )
     names = {name for node in model.inputs for name in node.get_names()}
     request = model.create_infer_request()
@@ -34,7 +42,7 @@ def load(job: Job) -> Score:
         lengths = np.array([len(row) for row in ids])
         logits = None
         computed = 0
-        for rows in sorted_batches(lengths, BATCH_TOKENS[job.provider]):
+        for rows in sorted_batches(lengths, job.batch_tokens):
             input_ids = padded([ids[i] for i in rows], job.pad_token_id)
             real = np.arange(input_ids.shape[1]) < lengths[rows][:, None]
             feeds = {

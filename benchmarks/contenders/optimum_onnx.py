@@ -9,7 +9,9 @@ from job import Job, Outcome, Score
 DESCRIPTION = "ORTModelForSequenceClassification, batches of 32 in file order"
 PRECISION = "fp32"
 PACKAGES = ("optimum-onnx", "onnxruntime", "transformers")
-EXPORT = "plain"
+ENVIRONMENT = None
+PROVIDERS = ("cpu", "cuda")
+EXPORTS = ("plain",)
 BATCH_ROWS = 32
 
 

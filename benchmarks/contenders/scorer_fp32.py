@@ -15,7 +15,9 @@ from job import Job, Outcome, Score
 DESCRIPTION = "scorer run: the whole command, files in, ranking out"
 PRECISION = "fp32"
 PACKAGES = ("scorer", "onnxruntime")
-EXPORT = "fp32"
+ENVIRONMENT = None
+PROVIDERS = ("cpu", "cuda")
+EXPORTS = ("fp32",)
 
 
 def load(job: Job) -> Score:
@@ -23,10 +25,10 @@ def load(job: Job) -> Score:
     return load_export(job, "fp32")
 
 
-def load_export(job: Job, export: str) -> Score:
-    """The command with one of the model directories."""
+def load_export(job: Job, export: str, *options: str) -> Score:
+    """The command with one of the model directories, and more options."""
     command = [sys.executable, "-m", "scorer", "run", str(job.models / export), str(job.rows_file)]
-    command += ["--labels-by-index", "--provider", job.provider, "--threads", str(job.threads)]
+    command += ["--labels-by-index", "--provider", job.provider, "--threads", str(job.threads), *options]
 
     def score(texts: list[str], labels: list[int]) -> Outcome:
         with tempfile.TemporaryDirectory(dir=job.workdir) as folder:
@@ -41,12 +43,13 @@ def load_export(job: Job, export: str) -> Score:
             elapsed_s = time.perf_counter() - start
             if done.returncode:
                 raise RuntimeError(done.stderr.rpartition("Error: ")[2].strip())
-            return _outcome(output, elapsed_s)
+            return outcome(output, elapsed_s)
 
     return score
 
 
-def _outcome(output: Path, elapsed_s: float) -> Outcome:
+def outcome(output: Path, elapsed_s: float) -> Outcome:
+    """What a finished run wrote."""
     import polars as pl  # after the run, so that it does not count as the command's memory
 
     ranked = pl.read_parquet(output / "ranked.parquet", columns=["row", "loss"]).sort("row")

@@ -8,13 +8,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from arithmetic import BATCH_TOKENS, cross_entropy, sorted_batches
+from arithmetic import cross_entropy, sorted_batches
 from job import Job, Outcome, Score
 
 DESCRIPTION = "PyTorch, sorted by length, token budget"
 PRECISION = "fp32"
 PACKAGES = ("torch", "transformers")
-EXPORT = None
+ENVIRONMENT = None
+PROVIDERS = ("cpu", "cuda")
+EXPORTS = ()
 
 
 def load(job: Job) -> Score:
@@ -39,7 +41,7 @@ def load_as(job: Job, dtype: Any) -> Score:
         lengths = np.array([len(ids) for ids in encoded["input_ids"]])
         logits = torch.empty(len(texts), model.config.num_labels)
         padded_tokens = 0
-        for rows in sorted_batches(lengths, BATCH_TOKENS[job.provider]):
+        for rows in sorted_batches(lengths, job.batch_tokens):
             inputs = tokenizer.pad(
                 {name: [values[i] for i in rows] for name, values in encoded.items()}, return_tensors="pt"
             ).to(job.provider)

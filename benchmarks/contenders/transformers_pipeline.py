@@ -8,7 +8,9 @@ from job import Job, Outcome, Score
 DESCRIPTION = "transformers.pipeline, batches of 32 in file order"
 PRECISION = "fp32"
 PACKAGES = ("torch", "transformers")
-EXPORT = None
+ENVIRONMENT = None
+PROVIDERS = ("cpu", "cuda")
+EXPORTS = ()
 BATCH_ROWS = 32
 
 

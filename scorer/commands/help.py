@@ -48,6 +48,19 @@ class Command(click.Command):
                     formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
 
 
+class Count(click.ParamType[int | None]):
+    """A number, or `auto`."""
+
+    name = "integer or auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        """None for auto."""
+        if value is None or value == "auto":
+            return None
+        converted: int = click.INT.convert(value, param, ctx)
+        return converted
+
+
 def option(*declarations: str, heading: str, **kwargs: Any) -> Callable[[F], F]:
     """A click option under a heading."""
     return click.option(*declarations, cls=GroupedOption, heading=heading, **kwargs)

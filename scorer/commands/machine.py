@@ -1,4 +1,4 @@
-"""`scorer doctor` and `scorer demo`."""
+"""`scorer tune`, `scorer doctor` and `scorer demo`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,50 @@ from pathlib import Path
 
 import click
 
-from scorer.commands.common import OUTPUT, print_report, say
-from scorer.commands.help import Command, option
+from scorer.commands.common import OUTPUT, SPEED, print_report, say
+from scorer.commands.help import Command, Count, option
+from scorer.config import PROVIDERS, Provider
+from scorer.errors import UsageError
+
+
+@click.command(
+    "tune",
+    cls=Command,
+    short_help="Find the fastest batches for a model on this machine.",
+    examples=["scorer tune model", "scorer tune model --provider cuda"],
+)
+@click.argument("model_dir", type=click.Path(path_type=Path))
+@option(
+    "--provider",
+    heading=SPEED,
+    type=click.Choice(PROVIDERS),
+    default="auto",
+    show_default=True,
+    help="Where to run; auto takes CUDA where it starts.",
+)
+@option(
+    "--threads",
+    heading=SPEED,
+    type=Count(),
+    metavar="COUNT",
+    help="Threads that compute. [default: auto: all that affinity and cgroup allow]",
+)
+def tune_command(model_dir: Path, provider: Provider, threads: int | None) -> None:
+    """Find the fastest batches for a model on this machine.
+
+    Tries one batch at a time on all threads and a thread per batch, with small and with large batches, for some
+    seconds. Runs on this machine take what was fastest; it is kept in MODEL_DIR/tuning.json. A run of 50,000 rows or
+    more does this by itself.
+    """
+    from scorer.machine import allowed_threads
+    from scorer.model_directory import open_model_directory
+    from scorer.tuning import tune
+
+    if threads is not None and threads < 1:
+        raise UsageError(f"--threads is {threads}; it must be at least 1.")
+    model = open_model_directory(model_dir)
+    tuning, device = tune(model, provider, threads or allowed_threads(), model.contract.max_length, say)
+    click.echo(f"Fastest on {device}: {tuning.best}.")
 
 
 @click.command(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,13 @@ def show_command(directory: Path, top: int, label: str | None, predicted: str | 
 @click.command(
     "rank",
     cls=Command,
-    short_help="Rank a run's rows again, by loss or another score.",
-    examples=["scorer rank scores --by normalized_margin"],
+    short_help="Rank a run's rows again, by loss or another score, or several runs' rows together.",
+    examples=[
+        "scorer rank scores --by normalized_margin",
+        "scorer rank part-1 part-2 part-3 part-4 --output scores",
+    ],
 )
-@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("directories", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @option(
     "--by",
     heading="Ranking",
@@ -53,13 +57,42 @@ def show_command(directory: Path, top: int, label: str | None, predicted: str | 
     help="loss: highest first; self_confidence, normalized_margin: lowest first; entropy: highest first, whatever "
     "the given label.",
 )
-def rank_command(directory: Path, by: Any) -> None:
-    """Rank the score shards of a run again.
+@option(
+    "--ranked-top",
+    heading="Ranking",
+    type=click.IntRange(1),
+    metavar="ROWS",
+    help="Rank only so many of the most suspect rows. [default: all]",
+)
+@option(
+    "--output",
+    "-o",
+    heading="Ranking",
+    type=click.Path(path_type=Path),
+    metavar="OUT",
+    help="Directory for the joined results of several DIR.",
+)
+def rank_command(directories: tuple[Path, ...], by: Any, ranked_top: int | None, output: Path | None) -> None:
+    """Rank the score shards of a run again, or those of several runs together.
 
-    DIR is the output of `scorer run`; its ranked.parquet is replaced. Texts are not scored again.
+    DIR is the output of `scorer run`; its ranked.parquet is replaced. Texts are not scored again. Several DIR are runs
+    of the parts of one data set (`scorer run --shard I/N`); their rows are ranked together into OUT, with rejects and
+    counts.
     """
+    from scorer.errors import UsageError
+    from scorer.merging import merge
+    from scorer.progress import TerminalListener
     from scorer.ranking import rank
+    from scorer.shards import RunDirectory
 
-    file = rank(directory, by)
+    listener = TerminalListener()
+    if output is not None:
+        file = merge(directories, output, by, ranked_top, listener)
+    elif len(directories) > 1:
+        raise UsageError("several directories are ranked together; say with --output OUT where to.")
+    else:
+        output = directories[0]
+        with RunDirectory(output).held(listener.info) if output.is_dir() else contextlib.nullcontext():
+            file = rank(output, by, top=ranked_top)
     click.echo(f"Ranked by {by}: {file}")
-    click.echo(f"Next: scorer show {directory}")
+    click.echo(f"Next: scorer show {output}")

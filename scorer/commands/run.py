@@ -11,8 +11,19 @@ from typing import Any
 import click
 
 from scorer.commands.common import DATA, LABELS, OUTPUT, SPEED, print_report, say
-from scorer.commands.help import Command, option
+from scorer.commands.help import Command, Count, option
 from scorer.config import DEFAULT_BATCH_TOKENS, PROVIDERS, RunConfig
+from scorer.errors import RunInterrupted, UsageError
+
+
+def _part(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    """I and N of "I/N"."""
+    if value is None:
+        return None
+    part, slash, parts = value.partition("/")
+    if not (slash and part.isdecimal() and parts.isdecimal()):
+        raise click.BadParameter(f"'{value}' is not of the form I/N, such as 2/8.")
+    return int(part), int(parts)
 
 
 @click.command(
@@ -43,6 +54,14 @@ from scorer.config import DEFAULT_BATCH_TOKENS, PROVIDERS, RunConfig
 @option("--config", "config_name", heading=DATA, metavar="NAME", help="Configuration of a hub data set.")
 @option("--split", heading=DATA, help="Split of a hub data set or of a saved DatasetDict.")
 @option("--revision", heading=DATA, help="Branch, tag or commit of a hub data set.")
+@option("--skip-bad-files", heading=DATA, is_flag=True, help="Leave out what cannot be read, list it, and go on.")
+@option(
+    "--shard",
+    heading=DATA,
+    metavar="I/N",
+    callback=_part,
+    help="Score only the I-th of N parts of the data; `scorer rank` joins them.",
+)
 @option("--limit", heading=DATA, type=int, metavar="ROWS", help="Score only the first rows.")
 @option(
     "--label-map",
@@ -60,10 +79,10 @@ from scorer.config import DEFAULT_BATCH_TOKENS, PROVIDERS, RunConfig
 @option(
     "--max-batch-tokens",
     heading=SPEED,
-    type=int,
+    type=Count(),
     metavar="TOKENS",
-    help="Cap on padded tokens per batch, rows times longest. "
-    f"[default: {DEFAULT_BATCH_TOKENS['cpu']:,} on a CPU, {DEFAULT_BATCH_TOKENS['cuda']:,} on CUDA, at least one text]",
+    help="Cap on padded tokens per batch, rows times longest. [default: auto: what `scorer tune` found here, "
+    f"else {DEFAULT_BATCH_TOKENS['cpu']:,} on a CPU and {DEFAULT_BATCH_TOKENS['cuda']:,} on CUDA]",
 )
 @option(
     "--max-length",
@@ -80,7 +99,36 @@ from scorer.config import DEFAULT_BATCH_TOKENS, PROVIDERS, RunConfig
     show_default=True,
     help="Where to run; auto takes CUDA where it starts.",
 )
-@option("--threads", heading=SPEED, type=int, help="Threads that compute. [default: all that are allowed]")
+@option(
+    "--provider-option",
+    "provider_options",
+    heading=SPEED,
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Option of the execution provider, as ONNX Runtime documents it: gpu_mem_limit=8589934592. May be repeated.",
+)
+@option(
+    "--rescore-top",
+    heading=SPEED,
+    default="auto",
+    show_default=True,
+    metavar="HEAD",
+    help="With an int8 or fp16 model: the head of the ranking that is exact, because fp32 scores it again. A share "
+    "such as 2%, a number of rows, 0 for none; auto is 1%, at least 500 rows.",
+)
+@option(
+    "--allow-low-fidelity",
+    heading=SPEED,
+    is_flag=True,
+    help="Score with an int8 or fp16 model even where it does not keep fp32's ranking.",
+)
+@option(
+    "--threads",
+    heading=SPEED,
+    type=Count(),
+    metavar="COUNT",
+    help="Threads that compute. [default: auto: all that affinity and cgroup allow]",
+)
 @option(
     "--ranked-top",
     heading=OUTPUT,
@@ -101,10 +149,12 @@ def run_command(model_dir: Path, data: tuple[str, ...], no_text: bool, as_json: 
     scored, with the reason) and run.json (counts, timings, versions). A run that was ended early goes on where it
     stopped when it is started again.
     """
-    from scorer.errors import RunInterrupted
+    from scorer.errors import LeftOutError
     from scorer.progress import TerminalListener
     from scorer.run import score
+    from scorer.sources import LeftOut
 
+    options["provider_options"] = tuple(map(_name_and_value, options["provider_options"]))
     config = RunConfig(model=model_dir, data=data, keep_text=not no_text, **options)
     try:
         report = score(config, TerminalListener())
@@ -117,10 +167,22 @@ def run_command(model_dir: Path, data: tuple[str, ...], no_text: bool, as_json: 
         raise
     if as_json:
         click.echo(json.dumps(report.to_dict()))
-        return
-    print_report(report)
-    click.echo(f"Ranking: {config.output / 'ranked.parquet'}")
-    click.echo(f"Next: scorer show {config.output}")
+    else:
+        print_report(report)
+        click.echo(f"Ranking: {config.output / 'ranked.parquet'}")
+        click.echo(f"Next: scorer show {config.output}")
+    if report.left_out:
+        raise LeftOutError(
+            f"all is done, but for {len(report.left_out)} files or parts of files that cannot be read:\n"
+            + "\n".join(f"  {LeftOut(**each)}" for each in report.left_out)
+        )
+
+
+def _name_and_value(option: str) -> tuple[str, str]:
+    name, equals, value = option.partition("=")
+    if not (name and equals):
+        raise UsageError(f"--provider-option is '{option}'; it must be NAME=VALUE, such as gpu_mem_limit=8589934592.")
+    return name, value
 
 
 def _command_that_resumes() -> str:

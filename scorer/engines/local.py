@@ -7,13 +7,28 @@ from collections.abc import Generator, Sequence
 
 from scorer.pipeline import Stages, score_shards
 from scorer.shard_writer import ShardWriter, Written
-from scorer.sources import Shard
+from scorer.sources import LeftOut, Shard, UnreadableError
 
 
-def score_here(stages: Stages, writer: ShardWriter, shards: Sequence[Shard]) -> Generator[Written]:
-    """Score and write shards in order, and tell of each window as it is written."""
-    with (
-        contextlib.closing(score_shards(stages, shards)) as windows,
-        contextlib.closing(writer.write(windows)) as written,
-    ):
-        yield from written
+def score_here(
+    stages: Stages, writer: ShardWriter, shards: Sequence[Shard], *, skip_bad_files: bool
+) -> Generator[Written | LeftOut]:
+    """Score and write shards in order, and tell of each window as it is written, and of each shard left out.
+
+    Raises:
+        UnreadableError: a shard cannot be read, and `skip_bad_files` is not set.
+    """
+    left = list(shards)
+    while left:
+        try:
+            with (
+                contextlib.closing(score_shards(stages, left)) as windows,
+                contextlib.closing(writer.write(windows)) as written,
+            ):
+                yield from written
+            return
+        except UnreadableError as error:
+            if not skip_bad_files:
+                raise
+            yield error.left_out
+            left = left[left.index(error.shard) + 1 :]

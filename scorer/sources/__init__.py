@@ -6,7 +6,18 @@ module that yields its own columns as they are; `columns.py` gives them their ro
 """
 
 from scorer.sources.locate import open_source
-from scorer.sources.source import Plan, Shard, Source, plan_source, read_shard, read_shards
+from scorer.sources.source import LeftOut, Plan, Shard, Source, UnreadableError, plan_source, read_shard, read_shards
 from scorer.sources.table import Table
 
-__all__ = ["Plan", "Shard", "Source", "Table", "open_source", "plan_source", "read_shard", "read_shards"]
+__all__ = [
+    "LeftOut",
+    "Plan",
+    "Shard",
+    "Source",
+    "Table",
+    "UnreadableError",
+    "open_source",
+    "plan_source",
+    "read_shard",
+    "read_shards",
+]

@@ -11,7 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scorer.errors import DataError
-from scorer.sources.table import READ_ROWS
+from scorer.sources.table import READ_BYTES, READ_ROWS
+
+# Bytes of a column that are read from a Parquet file at a time; without it, a whole row group's.
+BUFFER_BYTES = 2**20
 
 
 def file_identity(path: str) -> dict[str, object]:
@@ -49,16 +52,21 @@ class ParquetTable(FileTable):
     def batches(self, columns: Sequence[str], start: int = 0) -> Iterator[pa.RecordBatch]:
         """Record batches from row `start` on, skipping whole row groups before it."""
         with self._open() as file:
-            group = 0
-            while group < file.num_row_groups and start >= file.metadata.row_group(group).num_rows:
-                start -= file.metadata.row_group(group).num_rows
-                group += 1
-            groups = range(group, file.num_row_groups)
-            yield from skip_rows(file.iter_batches(READ_ROWS, row_groups=groups, columns=list(columns)), start)
+            for group in range(file.num_row_groups):  # one by one, so that a damaged one spoils no other
+                metadata = file.metadata.row_group(group)
+                if start >= metadata.num_rows:
+                    start -= metadata.num_rows
+                    continue
+                rows = max(1, min(READ_ROWS, READ_BYTES * metadata.num_rows // max(metadata.total_byte_size, 1)))
+                yield from skip_rows(file.iter_batches(rows, row_groups=[group], columns=list(columns)), start)
+                start = 0
 
     @contextmanager
     def _open(self) -> Iterator[Any]:
-        with reading(self.name, "Parquet"), pq.ParquetFile(self.name, pre_buffer=False) as file:
+        with (
+            reading(self.name, "Parquet"),
+            pq.ParquetFile(self.name, pre_buffer=False, buffer_size=BUFFER_BYTES) as file,
+        ):
             yield file
 
 

@@ -10,12 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from scorer.config import RunConfig
 from scorer.errors import DataError, UsageError
 from scorer.sources.columnar import ArrowTable, ParquetTable
 from scorer.sources.columns import check_columns, choose_columns, class_label_names
 from scorer.sources.hub import open_hub_dataset
-from scorer.sources.source import Source
+from scorer.sources.source import LeftOut, Source
 from scorer.sources.table import Table
 from scorer.sources.text_files import COMPRESSIONS, DelimitedTable, JsonLinesTable
 
@@ -49,25 +51,51 @@ def open_source(config: RunConfig, notify: Callable[[str], None]) -> Source:
         MissingExtraError: a hub data set without the `datasets` package.
     """
     tables, kind = _tables(config, notify)
-    schemas = [table.schema() for table in tables]
+    schemas, left_out = _schemas(tables, skip_bad_files=config.skip_bad_files)
+    first = schemas[0][0]
     columns = choose_columns(
-        schemas[0],
-        f"'{tables[0].name}'",
+        schemas[0][1],
+        f"'{first.name}'",
         text=config.text_column,
         text_pair=config.text_pair_column,
         label=config.label_column,
         id_column=config.id_column,
         notify=notify,
     )
-    class_names = class_label_names(schemas[0], columns.label)
-    for table, schema in zip(tables, schemas, strict=True):
-        check_columns(schema, columns, table.name)
+    class_names = class_label_names(schemas[0][1], columns.label)
+    good = []
+    for table, schema in schemas:
+        try:
+            check_columns(schema, columns, table.name)
+        except DataError as error:
+            if not config.skip_bad_files:
+                raise
+            left_out.append(LeftOut(table.name, str(error)))
+            continue
         if class_label_names(schema, columns.label) != class_names:
             raise DataError(
-                f"'{table.name}' names its labels otherwise than '{tables[0].name}' does: "
+                f"'{table.name}' names its labels otherwise than '{first.name}' does: "
                 f"{class_label_names(schema, columns.label)} against {class_names}. Score them in runs of their own."
             )
-    return Source(tuple(tables), columns, class_names, kind)
+        good.append(table)
+    if not good:
+        raise DataError(f"no file of {kind} can be read; the first: {left_out[0]}")
+    return Source(tuple(good), columns, class_names, kind, tuple(left_out))
+
+
+def _schemas(tables: list[Table], *, skip_bad_files: bool) -> tuple[list[tuple[Table, pa.Schema]], list[LeftOut]]:
+    """The tables with their schemas, and those that cannot be opened."""
+    schemas, left_out = [], []
+    for table in tables:
+        try:
+            schemas.append((table, table.schema()))
+        except DataError as error:
+            if not skip_bad_files:
+                raise
+            left_out.append(LeftOut(table.name, str(error)))
+    if not schemas:
+        raise DataError(f"no file can be read; the first: {left_out[0]}")
+    return schemas, left_out
 
 
 def _tables(config: RunConfig, notify: Callable[[str], None]) -> tuple[list[Table], str]:

@@ -12,13 +12,50 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 
-from scorer.errors import DataError, LabelError
+from scorer.errors import DataError, LabelError, UsageError
 from scorer.labels import Value
 from scorer.sources.columns import Columns, canonical, label_values, valid_text
 from scorer.sources.table import READ_ROWS, Table
 
 # Distinct labels above which a column is taken for something else than a label.
 MOST_LABELS = 20_000
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Rows that could not be read and were left out, because the user wished so.
+
+    Attributes:
+        name: the table.
+        reason: what its reader said.
+        start: the first of them, counted in the table; None where nothing of the table could be read.
+        rows: their number.
+        shard: index of the shard that they make up.
+    """
+
+    name: str
+    reason: str
+    start: int | None = None
+    rows: int | None = None
+    shard: int | None = None
+
+    def __str__(self) -> str:
+        where = "" if self.start is None or self.rows is None else f", {_row_range(self.start, self.rows)}"
+        return f"'{self.name}'{where}: {self.reason}"
+
+
+class UnreadableError(DataError):
+    """A shard that cannot be read.
+
+    Attributes:
+        shard: the shard.
+        left_out: what is to be said of it where the run goes on.
+    """
+
+    def __init__(self, shard: Shard, name: str, error: DataError) -> None:
+        super().__init__(f"{error} (While reading '{name}', {_row_range(shard.start, shard.rows)}.)")
+        self.shard = shard
+        self.left_out = LeftOut(name, str(error), shard.start, shard.rows, shard.index)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -30,12 +67,14 @@ class Source:
         columns: the parts that their columns play.
         class_names: names that the data declares for integer labels, or None.
         kind: what the data is, for the person at the terminal.
+        left_out: tables that cannot be read.
     """
 
     tables: tuple[Table, ...]
     columns: Columns
     class_names: tuple[str, ...] | None
     kind: str
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -69,24 +108,43 @@ class Plan:
     Attributes:
         shards: a partition of the rows, in order.
         label_counts: every distinct label value and its number of rows.
+        left_out: tables that cannot be read.
     """
 
     shards: tuple[Shard, ...]
     label_counts: Mapping[Value | None, int]
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def rows(self) -> int:
         """Rows of all shards."""
         return sum(shard.rows for shard in self.shards)
 
+    def part(self, which: tuple[int, int] | None) -> Plan:
+        """The plan of the I-th of N parts of the shards, from 1, each a run of neighbours; None is all of them.
 
-def plan_source(source: Source, *, shard_rows: int, limit: int | None) -> Plan:
+        Raises:
+            UsageError: there are fewer shards than parts.
+        """
+        if which is None:
+            return self
+        part, parts = which
+        if parts > len(self.shards):
+            raise UsageError(
+                f"--shard {part}/{parts}: the data make only {len(self.shards)} shards. Cut them into no more parts."
+            )
+        start, stop = (number * len(self.shards) // parts for number in (part - 1, part))
+        return dataclasses.replace(self, shards=self.shards[start:stop])
+
+
+def plan_source(source: Source, *, shard_rows: int, limit: int | None, skip_bad_files: bool = False) -> Plan:
     """Count the rows and label values of a source and cut it into shards.
 
     Args:
         source: the data set.
         shard_rows: most rows of a shard.
         limit: plan only the first this many rows, or None.
+        skip_bad_files: leave out tables that cannot be read, instead of stopping there.
 
     Raises:
         DataError: a table cannot be read, or there is no row.
@@ -94,10 +152,19 @@ def plan_source(source: Source, *, shard_rows: int, limit: int | None) -> Plan:
     """
     counts: Counter[Value | None] = Counter()
     shards: list[Shard] = []
+    left_out: list[LeftOut] = []
     first_row = 0
     for index, table in enumerate(source.tables):
         left = None if limit is None else limit - first_row
-        rows = _count_labels(table, source.columns.label, first_row, left, counts)
+        try:
+            rows, labels = _count_labels(table, source.columns.label, first_row, left)
+        except DataError as error:
+            if not skip_bad_files:
+                raise
+            left_out.append(LeftOut(table.name, str(error)))
+            continue
+        counts.update(labels)
+        _refuse_many_labels(counts, source.columns.label, table)
         for start in range(0, rows, shard_rows):
             size = min(shard_rows, rows - start)
             shards.append(Shard(len(shards), index, start, size, first_row + start))
@@ -105,8 +172,10 @@ def plan_source(source: Source, *, shard_rows: int, limit: int | None) -> Plan:
         if first_row == limit:
             break
     if first_row == 0:
+        if left_out:
+            raise DataError(f"no file of {source.kind} can be read; the first: {left_out[0]}")
         raise DataError(f"{_tables_named(source.tables)} holds no rows.")
-    return Plan(tuple(shards), dict(counts))
+    return Plan(tuple(shards), dict(counts), tuple(left_out))
 
 
 def read_shards(source: Source, shards: Iterable[Shard], window_rows: int) -> Iterator[tuple[Shard, pa.RecordBatch]]:
@@ -120,24 +189,27 @@ def read_shards(source: Source, shards: Iterable[Shard], window_rows: int) -> It
         window_rows: rows of every batch but a shard's last.
 
     Raises:
-        DataError: a table is damaged, or holds fewer rows than when it was planned.
+        UnreadableError: a table is damaged, or holds fewer rows than when it was planned.
     """
     cursor: _Cursor | None = None
     for shard in shards:
-        if cursor is None or (cursor.table, cursor.row) != (shard.table, shard.start):
-            cursor = _Cursor(source, shard.table, shard.start)
-        done = 0
-        while done < shard.rows:
-            piece = cursor.take(min(window_rows, shard.rows - done))
-            if piece.num_rows:
-                name = source.tables[shard.table].name
-                yield shard, canonical(piece, source.columns, shard.first_row + done, name)
-            done += piece.num_rows
-            if cursor.ended and done < shard.rows:
-                raise DataError(
-                    f"'{source.tables[shard.table].name}' holds {shard.start + done:,} rows now; it held more when the "
-                    "run began. Do not change the data while it is scored; start again with --overwrite."
-                )
+        name = source.tables[shard.table].name
+        try:
+            if cursor is None or (cursor.table, cursor.row) != (shard.table, shard.start):
+                cursor = _Cursor(source, shard.table, shard.start)
+            done = 0
+            while done < shard.rows:
+                piece = cursor.take(min(window_rows, shard.rows - done))
+                if piece.num_rows:
+                    yield shard, canonical(piece, source.columns, shard.first_row + done, name)
+                done += piece.num_rows
+                if cursor.ended and done < shard.rows:
+                    raise DataError(
+                        f"'{name}' holds {shard.start + done:,} rows now; it held more when the run began. Do not "
+                        "change the data while it is scored; start again with --overwrite."
+                    )
+        except DataError as error:
+            raise UnreadableError(shard, name, error) from error
 
 
 def read_shard(source: Source, shard: Shard, window_rows: int) -> Iterator[pa.RecordBatch]:
@@ -188,9 +260,9 @@ def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
     return pa.concat_batches(batches)
 
 
-def _count_labels(table: Table, column: str, first_row: int, limit: int | None, counts: Counter[Value | None]) -> int:
-    """Add the table's label values to the counts; returns its number of rows."""
-    rows = 0
+def _count_labels(table: Table, column: str, first_row: int, limit: int | None) -> tuple[int, Counter[Value | None]]:
+    """The table's number of rows and its label values."""
+    rows, counts = 0, Counter[Value | None]()
     for batch in table.batches([column]):
         values = label_values(batch.column(column))  # by name: "label" also brings a Parquet column "label.raw"
         if limit is not None:
@@ -200,18 +272,36 @@ def _count_labels(table: Table, column: str, first_row: int, limit: int | None, 
         for item in values.value_counts().to_pylist():
             counts[item["values"]] += item["counts"]
         rows += len(values)
-        if len(counts) > MOST_LABELS:
-            raise LabelError(
-                f"column '{column}' of '{table.name}' holds more than {MOST_LABELS:,} different values; that is no "
-                "class label. Name the label's column with --label-column."
-            )
+        _refuse_many_labels(counts, column, table)
         if rows == limit:
             break
-    return rows
+    return rows, counts
+
+
+def _refuse_many_labels(counts: Mapping[Value | None, int], column: str, table: Table) -> None:
+    if len(counts) > MOST_LABELS:
+        raise LabelError(
+            f"column '{column}' of '{table.name}' holds more than {MOST_LABELS:,} different values; that is no "
+            "class label. Name the label's column with --label-column."
+        )
+
+
+def _row_range(start: int, rows: int) -> str:
+    return f"rows {start:,} to {start + rows - 1:,}"
 
 
 def _tables_named(tables: Sequence[Table]) -> str:
     return f"'{tables[0].name}'" if len(tables) == 1 else f"the data ({len(tables)} files)"
 
 
-__all__ = ["READ_ROWS", "Plan", "Shard", "Source", "plan_source", "read_shard", "read_shards"]
+__all__ = [
+    "READ_ROWS",
+    "LeftOut",
+    "Plan",
+    "Shard",
+    "Source",
+    "UnreadableError",
+    "plan_source",
+    "read_shard",
+    "read_shards",
+]

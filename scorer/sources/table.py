@@ -9,6 +9,8 @@ import pyarrow as pa
 
 # Rows per record batch that a reader aims at; a reader may give fewer.
 READ_ROWS = 8_192
+# Bytes of a record batch that a reader aims at where rows are long.
+READ_BYTES = 32 * 2**20
 
 
 class Table(Protocol):

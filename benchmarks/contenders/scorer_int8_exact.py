@@ -1,0 +1,19 @@
+"""`scorer run` on an export with 8-bit weights, as it is by default: the head of the ranking exact, by fp32."""
+
+from __future__ import annotations
+
+from job import Job, Score
+
+from contenders import scorer_fp32
+
+DESCRIPTION = "scorer run in int8, the head exact: the whole command"
+PRECISION = "int8, head fp32"
+PACKAGES = scorer_fp32.PACKAGES
+ENVIRONMENT = None
+PROVIDERS = ("cpu",)
+EXPORTS = ("int8",)
+
+
+def load(job: Job) -> Score:
+    """Nothing: the command loads what it needs, and its time counts."""
+    return scorer_fp32.load_export(job, "int8")

@@ -331,9 +331,9 @@ class Saboteur(Silence):
 def test_a_server_that_dies_halfway_is_waited_for_and_then_given_up(
     revives: bool, argilla: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from scorer.review.argilla_access import Access
     from scorer.review.argilla_push import push
     from scorer.review.argilla_records import make_records, settings_for
-    from scorer.review.argilla_server import Access
     from scorer.review.head import Selection, select_head
 
     monkeypatch.setattr("scorer.review.argilla_server.WAITS_S", (0.1, 0.1))

@@ -12,7 +12,7 @@ from scorer.commands.common import OUTPUT, say
 from scorer.commands.help import Command, F, option
 
 if TYPE_CHECKING:
-    from scorer.review.argilla_server import Access
+    from scorer.review.argilla_access import Access
 
 ROWS, RECORDS, SERVER = "Rows", "Records", "Server"
 # Records that --dry-run shows.
@@ -198,7 +198,7 @@ def from_argilla_command(dataset_name: str, drafts: bool, users: tuple[str, ...]
 
 
 def _access(options: Mapping[str, Any]) -> Access:
-    from scorer.review.argilla_server import Access
+    from scorer.review.argilla_access import Access
 
     return Access(options["api_url"], options["api_key"].strip(), options["workspace"])
 

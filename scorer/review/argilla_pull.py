@@ -9,8 +9,9 @@ from typing import Any
 
 from scorer.errors import DataError, UsageError
 from scorer.listener import Listener
+from scorer.review.argilla_access import Access
 from scorer.review.argilla_records import QUESTION, split_record_id
-from scorer.review.argilla_server import Access, ArgillaServer, Dataset
+from scorer.review.argilla_server import ArgillaServer, Dataset
 from scorer.review.corrections import Correction
 
 

@@ -16,9 +16,11 @@ import click
 
 from scorer.commands.argilla import from_argilla_command, to_argilla_command
 from scorer.commands.corrections import apply_command, corrections_command
+from scorer.commands.exchange import from_label_studio_command, to_csv_command, to_label_studio_command
 from scorer.commands.export_onnx import export_onnx_command
 from scorer.commands.machine import demo_command, doctor_command, tune_command
 from scorer.commands.ranking import rank_command, show_command
+from scorer.commands.report import report_command
 from scorer.commands.run import run_command
 from scorer.errors import ScorerError, Terminated
 
@@ -40,6 +42,10 @@ for command in (
     run_command,
     show_command,
     rank_command,
+    report_command,
+    to_csv_command,
+    to_label_studio_command,
+    from_label_studio_command,
     to_argilla_command,
     from_argilla_command,
     corrections_command,

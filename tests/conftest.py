@@ -40,6 +40,17 @@ def model() -> Path:
 
 
 @pytest.fixture(scope="session")
+def agnews_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real news classifier, exported once; it has not seen the rows of fold 1."""
+    pytest.importorskip("torch", reason="needs the extra `export`")
+    from scorer import ExportConfig, export_onnx
+
+    out = tmp_path_factory.mktemp("agnews") / "model"
+    export_onnx(ExportConfig(model=str(SHARED / "models" / "agnews-minilm-fold0"), output=out))
+    return out
+
+
+@pytest.fixture(scope="session")
 def label_names(model: Path) -> tuple[str, ...]:
     return open_model_directory(model).contract.label_names
 

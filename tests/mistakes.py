@@ -24,6 +24,7 @@ import pytest
 from rankings import make_ranking
 
 import scorer.session
+from scorer import RunConfig, score
 from scorer.errors import (
     DataError,
     ExportError,
@@ -1032,6 +1033,95 @@ def show_of_a_foreign_parquet_file(bench: Bench) -> list[object]:
     bench.out.mkdir()
     bench.parquet(bench.frame(), "out/ranked.parquet")
     return ["show", bench.out]
+
+
+# --- reports, tables, Label Studio ------------------------------------------------------------------------------
+
+
+def _run(bench: Bench, **options: Any) -> Path:
+    score(RunConfig(model=bench.model, data=(str(bench.good()),), output=bench.out, **options))
+    return bench.out
+
+
+@case(DataError, "holds no ranked.parquet", "scorer run")
+def report_without_a_run(bench: Bench) -> list[object]:
+    return ["report", bench.path]
+
+
+@case(DataError, "holds no ranked.parquet", "scorer run")
+def table_without_a_run(bench: Bench) -> list[object]:
+    return ["to-csv", bench.path, "-o", bench.path / "head.csv"]
+
+
+@case(DataError, "holds no texts", "--no-text")
+def report_of_a_run_without_texts(bench: Bench) -> list[object]:
+    return ["report", _run(bench, keep_text=False)]
+
+
+@case(UsageError, "--top", "0")
+def report_of_nothing(bench: Bench) -> list[object]:
+    return ["report", bench.path, "--top", 0]
+
+
+@case(UsageError, "--plot-format", "'gif'", "svg")
+def pictures_in_a_format_that_is_not_made(bench: Bench) -> list[object]:
+    return ["report", bench.path, "--plot-format", "gif"]
+
+
+@case(OutputError, "cannot write", "nowhere", "No such file")
+def report_into_a_folder_that_does_not_exist(bench: Bench) -> list[object]:
+    return ["report", _run(bench), "-o", bench.path / "nowhere" / "page.html"]
+
+
+@case(OutputError, "cannot write", "directory")
+def report_over_a_folder(bench: Bench) -> list[object]:
+    return ["report", _run(bench), "-o", bench.out]
+
+
+@case(OutputError, "--plots", "good.csv", "is a file", "directory")
+def pictures_into_a_file(bench: Bench) -> list[object]:
+    return ["report", _run(bench), "--plots", bench.path / "good.csv"]
+
+
+@case(OutputError, "cannot write", "good.csv", "exists")
+def tasks_into_a_file(bench: Bench) -> list[object]:
+    return ["to-label-studio", _run(bench), "-o", bench.path / "good.csv"]
+
+
+def _from_label_studio(bench: Bench, content: str) -> list[object]:
+    export = bench.file("export.json", content)
+    return ["from-label-studio", export, _run(bench), "-o", bench.path / "corrections.jsonl"]
+
+
+@case(DataError, "cannot read", "missing.json", "Check the path")
+def export_of_label_studio_that_is_missing(bench: Bench) -> list[object]:
+    return ["from-label-studio", bench.path / "missing.json", _run(bench), "-o", bench.path / "corrections.jsonl"]
+
+
+@case(DataError, "export.json", "not JSON", "JSON-MIN")
+def export_of_label_studio_as_csv(bench: Bench) -> list[object]:
+    return _from_label_studio(bench, "text,label\n")
+
+
+@case(DataError, "export.json", "no list of tasks", "JSON-MIN")
+def export_of_label_studio_that_is_an_object(bench: Bench) -> list[object]:
+    return _from_label_studio(bench, "{}")
+
+
+@case(DataError, "task 1 of", "'row_id'", "to-label-studio")
+def export_of_a_foreign_label_studio_project(bench: Bench) -> list[object]:
+    return _from_label_studio(bench, '[{"id": 1, "text": "some news", "label": "World"}]')
+
+
+@case(DataError, "task 1 of", "no label 'no such label'", "the model's labels are")
+def export_of_label_studio_with_a_label_of_another_model(bench: Bench) -> list[object]:
+    data = {"row_id": "1", "row": 1, "rank": 1, "text_hash": "0", "given_label": bench.label_names[0]}
+    return _from_label_studio(bench, json.dumps([{**data, "label": "no such label"}]))
+
+
+@case(DataError, "task 1 of", "annotations", "JSON-MIN")
+def export_of_label_studio_with_annotations_of_another_form(bench: Bench) -> list[object]:
+    return _from_label_studio(bench, '[{"data": {}, "annotations": [{"result": [{"type": "choices"}]}]}]')
 
 
 @case(ExportError, "no config.json", "save_pretrained")

@@ -57,6 +57,7 @@ def write_run(directory: Path, loss: np.ndarray, shard_rows: int, random: np.ran
             "probabilities": list(probabilities),
             "n_tokens": [7] * len(rows),
             "truncated": [False] * len(rows),
+            "precision": ["fp32"] * len(rows),
         }
         table = pa.table({name: pa.array(columns[name], to.field(name).type) for name in to.names}, schema=to)
         file = directory / "scores" / f"part-{index:05d}.parquet"

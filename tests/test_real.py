@@ -13,7 +13,7 @@ pytest.importorskip("torch", reason="needs the extra `export`")
 
 from torch_reference import torch_losses
 
-from scorer import ExportConfig, RunConfig, export_onnx, score
+from scorer import RunConfig, score
 from scorer.review.errors_left import errors_left
 
 pytestmark = pytest.mark.shared
@@ -29,10 +29,8 @@ def checkpoint() -> Path:
 
 
 @pytest.fixture(scope="module")
-def model(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("agnews") / "model"
-    export_onnx(ExportConfig(model=str(checkpoint), output=out))
-    return out
+def model(agnews_model: Path) -> Path:
+    return agnews_model
 
 
 @pytest.fixture(scope="module")

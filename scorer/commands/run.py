@@ -170,7 +170,7 @@ def run_command(model_dir: Path, data: tuple[str, ...], no_text: bool, as_json: 
     else:
         print_report(report)
         click.echo(f"Ranking: {config.output / 'ranked.parquet'}")
-        click.echo(f"Next: scorer show {config.output}")
+        click.echo(f"Next: scorer show {config.output}, or in the browser: scorer report {config.output}")
     if report.left_out:
         raise LeftOutError(
             f"all is done, but for {len(report.left_out)} files or parts of files that cannot be read:\n"

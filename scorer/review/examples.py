@@ -1,0 +1,144 @@
+"""The head of a ranking as reviewing tools take it: examples with their probabilities and text hashes.
+
+It is read from ranked.parquet and its metadata alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from scorer.errors import DataError
+from scorer.ranking import open_ranking
+from scorer.review.corrections import text_hash
+
+# Rows of a head where nobody says how many.
+DEFAULT_TOP = 500
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Example:
+    """One ranked row.
+
+    Attributes:
+        rank: 1 is the most suspect row.
+        row: position in the data of the run.
+        id: the row's id.
+        source_file: file or data set that it came from.
+        text: its text.
+        text_pair: the second text of a pair, or None.
+        text_hash: what corrections know the text by.
+        label: given label, in the model's order.
+        predicted: most probable class.
+        loss: cross-entropy of the given label in nats.
+        probabilities: probability of each of the C classes.
+        n_tokens: tokens scored.
+        truncated: whether the text was cut.
+    """
+
+    rank: int
+    row: int
+    id: str
+    source_file: str | None
+    text: str
+    text_pair: str | None
+    text_hash: str
+    label: int
+    predicted: int
+    loss: float
+    probabilities: tuple[float, ...]
+    n_tokens: int
+    truncated: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Examples:
+    """The first rows of a ranking.
+
+    Attributes:
+        items: in the order of the ranking.
+        label_names: the model's C class names, in its order.
+        rows: rows of the whole ranking.
+        ranked_by: the score that orders it.
+        model: where the model came from, or its hash.
+        data: names of the data that was scored.
+        run_hash: 16 hexadecimal digits that tell runs apart: model, options and labels.
+    """
+
+    items: tuple[Example, ...]
+    label_names: tuple[str, ...]
+    rows: int
+    ranked_by: str
+    model: str
+    data: tuple[str, ...]
+    run_hash: str
+
+    @property
+    def name(self) -> str:
+        """What to call the data: the last part of its first name, or "ranking"."""
+        return Path(self.data[0]).name if self.data else "ranking"
+
+
+def read_examples(directory: Path, top: int = DEFAULT_TOP) -> Examples:
+    """Read the first `top` rows of a run's ranking.
+
+    Raises:
+        DataError: there is no ranking, it is damaged, or it holds no texts.
+    """
+    ranked, metadata = open_ranking(directory)
+    try:
+        columns = ranked.collect_schema().names()
+        if "text" not in columns:
+            raise DataError(
+                f"the ranking in '{directory}' holds no texts, and nobody can judge a row unseen. Score again without "
+                "--no-text."
+            )
+        rows = ranked.head(top).collect().to_dicts()
+        total = int(ranked.select(pl.len()).collect().item())
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(
+            f"cannot read the ranking in '{directory}': {reason}. Rank again with: scorer rank {directory}"
+        ) from error
+    model = metadata.get("model", {})
+    return Examples(
+        items=tuple(map(_example, rows)),
+        label_names=tuple(metadata.get("label_names", ())),
+        rows=total,
+        ranked_by=str(metadata["ranked_by"]),
+        model=str(model.get("source") or model.get("sha256", "")),
+        data=tuple(map(str, metadata.get("options", {}).get("data", ()))),
+        run_hash=_run_hash(metadata),
+    )
+
+
+def _example(row: Mapping[str, Any]) -> Example:
+    pair = row.get("text_pair")
+    return Example(
+        rank=row["rank"],
+        row=row["row"],
+        id=str(row["row"]) if row["id"] is None else row["id"],
+        source_file=row["source_file"],
+        text=row["text"],
+        text_pair=pair,
+        text_hash=text_hash(row["text"], pair),
+        label=row["label"],
+        predicted=row["predicted_label"],
+        loss=row["loss"],
+        probabilities=tuple(row["probabilities"]),
+        n_tokens=row["n_tokens"],
+        truncated=row["truncated"],
+    )
+
+
+def _run_hash(metadata: Mapping[str, Any]) -> str:
+    """Of what makes a run this run; not of where its results lie, nor of how they are ranked."""
+    options = {name: value for name, value in metadata.get("options", {}).items() if name != "output"}
+    identity = [metadata.get("model"), options, metadata.get("label_names")]
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]

@@ -56,6 +56,10 @@ def pull(access: Access, dataset_name: str, *, drafts: bool, users: Collection[s
             f"there is no data set '{dataset_name}' in the workspace '{server.workspace}' at {server.url}. Make one "
             "with: scorer to-argilla"
         )
+    if dataset.question is None or not {"given_label", "row"} <= set(dataset.settings.metadata):
+        raise DataError(
+            f"'{dataset_name}' was not made by scorer to-argilla: it has another question or other metadata."
+        )
     names = server.user_names()
     _check_users(users, names, server)
     answers, left_out, records, agents = [], 0, 0, set()

@@ -60,6 +60,7 @@ def make_ranking(
         "probabilities": probabilities.tolist(),
         "n_tokens": [12] * rows,
         "truncated": [row % 2 == 0 for row in range(rows)],
+        "precision": ["fp32"] * rows,
         **columns,
     }
     fields = schema.scores_schema(classes=classes, pairs=pairs is not None, keep_text=keep_text)

@@ -23,11 +23,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scorer.errors import DataError, LabelError, OutputError, ScorerError, UsageError
+from scorer.labels import resolve_labels
 from scorer.review.apply import Applied, ApplyConfig, apply_corrections
 from scorer.review.card import card_text
 from scorer.review.corrections import Correction, text_hash, write_corrections
+from scorer.review.datasets_folder import Classes, write_folder
 from scorer.review.edits import Edits
 from scorer.review.text_edits import edited_lines, edited_records
+from scorer.sources.hub import HubTable
 
 LABELS = ("World", "Sports", "Business", "Sci/Tech")
 ROWS = 40
@@ -382,6 +385,24 @@ def test_a_saved_data_set_comes_back_with_the_model_s_label_order(news: pl.DataF
     assert [after.features["label"].int2str(label) for label in after["original_label"]] == news["label"].to_list()
     assert after["corrected_label"][21] == LABELS.index(news["label"][21])
     assert after["corrected_label"][1] is None
+
+
+def test_a_split_of_a_saved_dict_and_a_data_set_of_the_hub_become_folders(news: pl.DataFrame, tmp_path: Path) -> None:
+    train = saved(news, LABELS, tmp_path / "saved")
+    import datasets
+
+    datasets.DatasetDict({"train": train, "test": train.select([0])}).save_to_disk(str(tmp_path / "splits"))
+    run(tmp_path, answers(news, CHANGES), tmp_path / "splits", tmp_path / "out", split="train")
+    after = datasets.load_from_disk(str(tmp_path / "out"))
+    assert [LABELS[label] for label in after["label"]] == corrected(news)
+    # as `datasets` hands over a data set of the hub, without the hub
+    table = HubTable(train, "me/news/train")
+    labels = {row: LABELS.index(label) for row, label in CHANGES.items() if label is not None}
+    edits = Edits(table.name, ROWS, "label", labels, frozenset(), keep_original=False)
+    counts = dict.fromkeys(range(4), 10)
+    encoder = resolve_labels(counts, LABELS, class_names=LABELS)
+    write_folder([table], [edits], Classes(LABELS, encoder, LABELS, list(counts)), tmp_path / "hub")
+    assert datasets.load_from_disk(str(tmp_path / "hub")).to_list() == after.to_list()
 
 
 def test_labels_that_the_model_does_not_know_stay(news: pl.DataFrame, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from rankings import make_ranking
 
 from scorer import ExportConfig, RunConfig, export_onnx, score
 from scorer.demo import demo_corpus, demo_model
-from scorer.errors import OutputError, ScorerError, ServerError, UsageError
+from scorer.errors import DataError, OutputError, ScorerError, ServerError, UsageError
 from scorer.listener import Silence
 from scorer.review.corrections import read_corrections, text_hash
 
@@ -263,6 +263,18 @@ def test_a_data_set_of_somebody_else_is_refused(argilla: Server, tmp_path: Path)
     absent = argilla.command("from-argilla", "--dataset", "no such", "-o", tmp_path / "c.jsonl")
     assert absent.returncode == UsageError.exit_code
     assert "no data set 'no such'" in absent.stderr
+    workspace = argilla.ask("GET", "/me/workspaces")["items"][0]["id"]
+    made = argilla.ask("POST", "/datasets", json={"name": "stranger", "workspace_id": workspace})
+    text = {"name": "text", "title": "Text", "required": True, "settings": {"type": "text"}}
+    argilla.ask("POST", f"/datasets/{made['id']}/fields", json=text)
+    options = [{"value": label, "text": label} for label in LABELS]
+    settings = {"type": "label_selection", "options": options, "visible_options": 3}
+    question = {"name": "label", "title": "Label", "required": True, "settings": settings}
+    argilla.ask("POST", f"/datasets/{made['id']}/questions", json=question)
+    argilla.ask("PUT", f"/datasets/{made['id']}/publish")
+    foreign = argilla.command("from-argilla", "--dataset", "stranger", "-o", tmp_path / "c.jsonl")
+    assert foreign.returncode == DataError.exit_code
+    assert "was not made by scorer to-argilla" in foreign.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -331,9 +343,9 @@ class Saboteur(Silence):
 def test_a_server_that_dies_halfway_is_waited_for_and_then_given_up(
     revives: bool, argilla: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from scorer.review.argilla_access import Access
     from scorer.review.argilla_push import push
     from scorer.review.argilla_records import make_records, settings_for
-    from scorer.review.argilla_server import Access
     from scorer.review.head import Selection, select_head
 
     monkeypatch.setattr("scorer.review.argilla_server.WAITS_S", (0.1, 0.1))

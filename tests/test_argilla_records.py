@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from rankings import make_ranking
 
 from scorer.errors import DataError, UsageError
+from scorer.review.argilla_access import Access
 from scorer.review.argilla_records import (
     METADATA,
     Record,
@@ -26,7 +27,6 @@ from scorer.review.argilla_records import (
     settings_for,
     split_record_id,
 )
-from scorer.review.argilla_server import Access
 from scorer.review.corrections import text_hash
 from scorer.review.head import Head, Selection, select_head
 

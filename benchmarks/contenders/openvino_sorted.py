@@ -1,4 +1,7 @@
-"""OpenVINO on the plain ONNX graph, with the same care as `torch_sorted`: sorted by length, a token budget."""
+"""OpenVINO on the plain ONNX graph, with the same care as `torch_sorted`: sorted by length, a token budget.
+
+Batches are computed side by side, as many as the library finds best: faster than all threads on one.
+"""
 
 from __future__ import annotations
 
@@ -30,18 +33,19 @@ def load_as(job: Job, precision: str) -> Score:
     model = core.compile_model(
         job.models / "plain" / "model.onnx",
         "CPU",
-        {"INFERENCE_NUM_THREADS": job.threads, "INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"},
+        {"INFERENCE_NUM_THREADS": job.threads, "INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "THROUGHPUT"},
     )
     names = {name for node in model.inputs for name in node.get_names()}
-    request = model.create_infer_request()
     tokenizer = Tokenizer.from_file(str(job.models / "plain" / "tokenizer.json"))
     tokenizer.enable_truncation(job.max_length)
 
     def score(texts: list[str], labels: list[int]) -> Outcome:
         ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(texts)]
         lengths = np.array([len(row) for row in ids])
-        logits = None
+        logits = np.empty((len(texts), model.output(0).partial_shape[1].get_length()), dtype=np.float32)
         computed = 0
+        queue = openvino.AsyncInferQueue(model)
+        queue.set_callback(lambda request, rows: logits.__setitem__(rows, request.get_output_tensor(0).data))
         for rows in sorted_batches(lengths, job.batch_tokens):
             input_ids = padded([ids[i] for i in rows], job.pad_token_id)
             real = np.arange(input_ids.shape[1]) < lengths[rows][:, None]
@@ -50,12 +54,9 @@ def load_as(job: Job, precision: str) -> Score:
                 "attention_mask": real.astype(np.int64),
                 "token_type_ids": np.zeros_like(input_ids),
             }
-            answers = request.infer({name: value for name, value in feeds.items() if name in names})[model.output(0)]
-            if logits is None:
-                logits = np.empty((len(texts), answers.shape[1]), dtype=np.float32)
-            logits[rows] = answers
+            queue.start_async({name: value for name, value in feeds.items() if name in names}, rows)
             computed += input_ids.size
-        assert logits is not None
+        queue.wait_all()
         return Outcome(cross_entropy(logits, labels), int(lengths.sum()) / computed)
 
     return score

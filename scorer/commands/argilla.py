@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,8 @@ from scorer.commands.common import OUTPUT, say
 from scorer.commands.help import Command, F, option
 
 if TYPE_CHECKING:
-    from scorer.review.argilla_server import Access
+    from scorer.review.argilla_access import Access
+    from scorer.review.argilla_records import Record
 
 ROWS, RECORDS, SERVER = "Rows", "Records", "Server"
 # Records that --dry-run shows.
@@ -125,9 +126,7 @@ def to_argilla_command(directory: Path, dataset_name: str, **options: Any) -> No
     if head.duplicates:
         say(f"{head.duplicates:,} rows repeat id and text of a row above them and are left out.")
     if options["dry_run"]:
-        for line in (*settings_lines(settings), f"Records:   {len(records):,}, of which the first:"):
-            click.echo(line)
-        _show_records(records[:DRY_RUN_RECORDS])
+        _show(settings_lines(settings), records)
         return
     if options["output"] is not None:
         write_records(options["output"], records)
@@ -198,7 +197,7 @@ def from_argilla_command(dataset_name: str, drafts: bool, users: tuple[str, ...]
 
 
 def _access(options: Mapping[str, Any]) -> Access:
-    from scorer.review.argilla_server import Access
+    from scorer.review.argilla_access import Access
 
     return Access(options["api_url"], options["api_key"].strip(), options["workspace"])
 
@@ -219,10 +218,12 @@ def _read_guidelines(file: Path | None) -> str | None:
     return text
 
 
-def _show_records(records: Any) -> None:
+def _show(settings: Sequence[str], records: Sequence[Record]) -> None:
+    """What would be sent."""
     import json
 
     from scorer.display import visible
 
-    for record in records:
-        click.echo(visible(json.dumps(record.to_dict(), ensure_ascii=False)))
+    shown = [json.dumps(record.to_dict(), ensure_ascii=False) for record in records[:DRY_RUN_RECORDS]]
+    for line in (*settings, f"Records:   {len(records):,}, of which the first:", *shown):
+        click.echo(visible(line))

@@ -131,7 +131,7 @@ def apply_command(
     from scorer.review.corrections import read_corrections
 
     config = ApplyConfig(corrections, (data,), as_datasets=as_datasets or push_to_hub is not None, **options)
-    applied = apply_corrections(config, TerminalListener())
+    applied = apply_corrections(config, TerminalListener(doing="matching"))
     for line in (*_applied_lines(applied), *conflicts(applied.decisions)):
         click.echo(line)
     click.echo(f"Corrected data: {applied.output}")

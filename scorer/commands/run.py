@@ -156,7 +156,6 @@ def run_command(model_dir: Path, data: tuple[str, ...], no_text: bool, as_json: 
     scored, with the reason) and run.json (counts, timings, versions). A run that was ended early goes on where it
     stopped when it is started again.
     """
-    from scorer.errors import LeftOutError
     from scorer.progress import TerminalListener
     from scorer.run import score
     from scorer.sources import LeftOut

@@ -105,7 +105,7 @@ def apply_corrections(config: ApplyConfig, listener: Listener | None = None) -> 
 
     Args:
         config: which corrections, on which data, to where.
-        listener: hears guesses.
+        listener: hears guesses and progress.
 
     Raises:
         ScorerError: one of its subclasses, with a message for a person. Nothing is written then.
@@ -126,7 +126,9 @@ def apply_corrections(config: ApplyConfig, listener: Listener | None = None) -> 
         label_map=None if config.label_map is None else read_label_map(config.label_map),
         by_index=config.labels_by_index,
     )
-    matches = _match(decisions, source, plan, encoder, label_names)
+    candidates = Candidates(decisions, encoder, label_names, by_id=source.columns.id is not None)
+    _look_through(source, plan, candidates, listener)
+    matches = candidates.matches()
     outcome = _Outcome(matches, plan, encoder, label_names, drop=config.drop)
     edits = [_table_edits(config, source, plan, index, outcome) for index in range(len(source.tables))]
     if form == "datasets":
@@ -208,13 +210,14 @@ def _label_names(corrections: Corrections, source: Source) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _match(
-    decisions: Sequence[Decision], source: Source, plan: Plan, encoder: LabelEncoder, label_names: Sequence[str]
-) -> list[Match]:
-    candidates = Candidates(decisions, encoder, label_names, by_id=source.columns.id is not None)
-    for _, batch in read_shards(source, plan.shards, WINDOW_ROWS):
-        candidates.add(batch)
-    return candidates.matches()
+def _look_through(source: Source, plan: Plan, candidates: Candidates, listener: Listener) -> None:
+    listener.started(plan.rows)
+    try:
+        for _, batch in read_shards(source, plan.shards, WINDOW_ROWS):
+            candidates.add(batch)
+            listener.advanced(batch.num_rows, 0)
+    finally:
+        listener.finished()
 
 
 class _Outcome:

@@ -9,8 +9,9 @@ from typing import Any
 
 from scorer.errors import DataError, UsageError
 from scorer.listener import Listener
+from scorer.review.argilla_access import Access
 from scorer.review.argilla_records import QUESTION, split_record_id
-from scorer.review.argilla_server import Access, ArgillaServer, Dataset
+from scorer.review.argilla_server import ArgillaServer, Dataset
 from scorer.review.corrections import Correction
 
 
@@ -54,6 +55,10 @@ def pull(access: Access, dataset_name: str, *, drafts: bool, users: Collection[s
         raise UsageError(
             f"there is no data set '{dataset_name}' in the workspace '{server.workspace}' at {server.url}. Make one "
             "with: scorer to-argilla"
+        )
+    if dataset.question is None or not {"given_label", "row"} <= set(dataset.settings.metadata):
+        raise DataError(
+            f"'{dataset_name}' was not made by scorer to-argilla: it has another question or other metadata."
         )
     names = server.user_names()
     _check_users(users, names, server)

@@ -11,8 +11,9 @@ from typing import Any
 from scorer.errors import OutputError
 from scorer.files import replacing, writing
 from scorer.listener import Listener
+from scorer.review.argilla_access import Access
 from scorer.review.argilla_records import QUESTION, DatasetSettings, Record
-from scorer.review.argilla_server import Access, ArgillaServer, Dataset
+from scorer.review.argilla_server import ArgillaServer, Dataset
 
 # Records of one request: small enough that progress moves every second, large enough that requests cost little.
 BATCH_RECORDS = 100

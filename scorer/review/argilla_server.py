@@ -12,10 +12,10 @@ import dataclasses
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from scorer.errors import MissingExtraError, ServerError, UsageError
 from scorer.listener import Listener
+from scorer.review.argilla_access import Access
 from scorer.review.argilla_records import FIELDS, METADATA, QUESTION, DatasetSettings
 
 # Seconds to wait before each further try when a connection breaks, or the server is not there for a moment.
@@ -24,40 +24,6 @@ BUSY = frozenset({429, 502, 503, 504})
 TIMEOUT_S = 60
 PAGE_RECORDS = 500  # that one request reads
 SHOWN_CHARACTERS = 300  # of what a server answers in an error
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Access:
-    """Where a data set is and who asks.
-
-    Attributes:
-        url: the server.
-        key: the user's API key; no representation of this object shows it.
-        workspace: name of the workspace; None takes the only one that the user has.
-    """
-
-    url: str
-    key: str = dataclasses.field(repr=False)
-    workspace: str | None = None
-
-    def __post_init__(self) -> None:
-        """Check what can be checked without a server.
-
-        Raises:
-            UsageError: the address is none, or the key cannot be one.
-        """
-        if urlsplit(self.url).scheme not in ("http", "https") or not urlsplit(self.url).hostname:
-            raise UsageError(f"--api-url is '{self.url}'; it must be an address such as http://localhost:6900.")
-        if not self.key:
-            raise UsageError("there is no API key. Set ARGILLA_API_KEY to the one under 'My settings' in Argilla.")
-        if not (self.key.isascii() and self.key.isprintable()) or " " in self.key:
-            raise UsageError("the API key holds characters that no key has. Copy it from 'My settings' in Argilla.")
-
-    @property
-    def shown_url(self) -> str:
-        """The address without user and password."""
-        parts = urlsplit(self.url)
-        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])).rstrip("/")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -125,39 +91,14 @@ class ArgillaServer:
             guidelines: what annotators read.
             annotators: people who must answer a record before it is done.
         """
-        rg = self._argilla
-        kinds = {
-            "terms": rg.TermsMetadataProperty,
-            "integer": rg.IntegerMetadataProperty,
-            "float": rg.FloatMetadataProperty,
-        }
-        wanted = rg.Settings(
-            guidelines=guidelines,
-            fields=[
-                rg.TextField(name=field, title=FIELDS[field], required=field != "text_pair", client=self._client)
-                for field in settings.fields
-            ],
-            questions=[
-                rg.LabelQuestion(
-                    name=QUESTION,
-                    title="Which label is right?",
-                    description="Discard what you cannot decide.",
-                    labels=list(settings.labels),
-                    client=self._client,
-                )
-            ],
-            metadata=[
-                kinds[kind](name=key, title=METADATA[key][1], client=self._client)
-                for key, kind in settings.metadata.items()
-            ],
-            distribution=rg.TaskDistribution(min_submitted=annotators),
-        )
+        wanted = self._client_settings(settings, guidelines, annotators)
+        made = self._argilla.Dataset(name=name, workspace=self.workspace, settings=wanted, client=self._client)
         with self._explained():
-            rg.Dataset(name=name, workspace=self.workspace, settings=wanted, client=self._client).create()
-        made = self.find_dataset(name)
-        if made is None:
+            made.create()
+        found = self.find_dataset(name)
+        if found is None:
             raise ServerError(f"{self.url} took the data set '{name}' and does not list it. Try again.")
-        return made
+        return found
 
     def delete_dataset(self, dataset: Dataset) -> None:
         """Take away a data set."""
@@ -217,6 +158,34 @@ class ArgillaServer:
         with self._explained():
             answer = self._patiently(lambda: self._checked(method, path, **options))
             return answer.json() if answer.content else None
+
+    def _client_settings(self, settings: DatasetSettings, guidelines: str, annotators: int) -> Any:
+        rg, client = self._argilla, self._client
+        kinds = {
+            "terms": rg.TermsMetadataProperty,
+            "integer": rg.IntegerMetadataProperty,
+            "float": rg.FloatMetadataProperty,
+        }
+        question = rg.LabelQuestion(
+            name=QUESTION,
+            title="Which label is right?",
+            description="Discard what you cannot decide.",
+            labels=list(settings.labels),
+            client=client,
+        )
+        return rg.Settings(
+            guidelines=guidelines,
+            fields=[
+                rg.TextField(name=name, title=FIELDS[name], required=name != "text_pair", client=client)
+                for name in settings.fields
+            ],
+            questions=[question],
+            metadata=[
+                kinds[kind](name=name, title=METADATA[name][1], client=client)
+                for name, kind in settings.metadata.items()
+            ],
+            distribution=rg.TaskDistribution(min_submitted=annotators),
+        )
 
     def _checked(self, method: str, path: str, **options: Any) -> Any:
         answer = self._client.http_client.request(method, path, **options)

@@ -13,7 +13,7 @@ import click
 from scorer.commands.common import DATA, LABELS, OUTPUT, SPEED, print_report, say
 from scorer.commands.help import Command, Count, option
 from scorer.config import DEFAULT_BATCH_TOKENS, PROVIDERS, RunConfig
-from scorer.errors import RunInterrupted, UsageError
+from scorer.errors import LeftOutError, RunInterrupted, UsageError
 
 
 def _part(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:

@@ -429,7 +429,7 @@ def test_a_table_can_be_read_from_any_row(name: str, tmp_path: Path, monkeypatch
 def test_long_texts_fill_a_window_the_same_way_wherever_reading_begins(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scorer.sources.source.WINDOW_BYTES", 5_000)
+    monkeypatch.setattr("scorer.sources.reading.WINDOW_BYTES", 5_000)
     noise = random.Random(1)
     rows = [{"id": str(n), "text": "x" * noise.choice([1, 900, 4_000, 9_000]), "label": "a"} for n in range(120)]
     file = write(rows, tmp_path / name)

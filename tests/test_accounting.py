@@ -73,11 +73,14 @@ TEXTS = st.one_of(
 @given(data=st.data())
 def test_any_files_of_the_same_rows_give_the_same_ranking(data: st.DataObject, bag: Path) -> None:
     names = open_model_directory(bag).contract.label_names
-    good = [{"id": "first", "text": "good news", "label": names[0]}]
-    labels = st.one_of(st.sampled_from(names), st.sampled_from(["", "-1", " ", "no label of ours", None]))
     texts = st.one_of(TEXTS, TEXTS, TEXTS, st.sampled_from(["", " \n", None]))
-    drawn = data.draw(st.lists(st.tuples(texts, labels), max_size=60))
-    rows = good * 40 + [{"id": f"id {n}", "text": text, "label": label} for n, (text, label) in enumerate(drawn)]
+    labels = st.one_of(st.sampled_from(names), st.sampled_from(["", "-1", " ", None]))
+    rows = [{"text": "good news", "label": name} for name in names] * 20
+    rows += [
+        {"text": text, "label": label} for text, label in data.draw(st.lists(st.tuples(texts, labels), max_size=60))
+    ]
+    rows += [{"text": text, "label": "no label of ours"} for text in data.draw(st.lists(texts, max_size=9))]
+    rows = [{"id": f"id {number}", **row} for number, row in enumerate(data.draw(st.permutations(rows)))]
     noise = data.draw(st.randoms(use_true_random=False))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)

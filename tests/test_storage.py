@@ -61,7 +61,9 @@ def test_a_store_gives_what_the_same_local_files_give(data: str, config: RunConf
     score(local)
     score(dataclasses.replace(config, data=(data,)))
     assert ranking(config).drop("source_file").equals(ranking(local).drop("source_file"))
-    assert set(ranking(config)["source_file"]) == {f"memory://bucket/data/{n}.{kind}" for n, kind in enumerate(FORMATS)}
+    assert set(ranking(config)["source_file"]) == {
+        f"memory:///bucket/data/{n}.{kind}" for n, kind in enumerate(FORMATS)
+    }
 
 
 def test_one_object_by_its_name(config: RunConfig, corpus: pl.DataFrame) -> None:
@@ -72,7 +74,7 @@ def test_one_object_by_its_name(config: RunConfig, corpus: pl.DataFrame) -> None
 def test_a_changed_object_is_another_run(config: RunConfig, store: Any) -> None:
     score(config)
     store.pipe("/bucket/data/2.csv", store.cat("/bucket/data/2.csv"))  # the same bytes, written again
-    with pytest.raises(OutputError, match=r"'memory://bucket/data/2\.csv' has changed \(version"):
+    with pytest.raises(OutputError, match=r"'memory:///bucket/data/2\.csv' has changed \(version"):
         score(config)
 
 
@@ -115,7 +117,9 @@ def test_mistakes_with_urls(config: RunConfig, monkeypatch: pytest.MonkeyPatch, 
         raise RuntimeError("the store says no")
 
     monkeypatch.setattr(type(store), "_open", refuses)
-    with pytest.raises(DataError, match=r"cannot read 'memory://bucket/data/0\.parquet': RuntimeError: the store says"):
+    with pytest.raises(
+        DataError, match=r"cannot read 'memory:///bucket/data/0\.parquet': RuntimeError: the store says"
+    ):
         score(config)
 
 

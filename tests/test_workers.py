@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -59,7 +60,7 @@ def workers() -> list[int]:
             parent = status.read_text().rpartition(")")[2].split()[1]
         except OSError:
             continue
-        if b"scorer.engines.worker" in command and parent == own:
+        if any(b"scorer.engines.worker" in each for each in command) and parent == own:
             found.append(int(status.parent.name))
     return found
 
@@ -110,14 +111,16 @@ def test_a_shard_that_brings_down_two_workers_is_named(config: RunConfig) -> Non
     def kill_all() -> None:
         while not ended.is_set():
             if len(list((config.output / "scores").glob("part-*.parquet"))) >= 2:
-                for each in workers():
-                    os.kill(each, signal.SIGKILL)
-            time.sleep(0.02)
+                for file in (config.output / "scores").glob(".part-*.tmp"):  # of those at work on a shard
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(int(file.suffixes[-2][1:]), signal.SIGKILL)
 
     killer = threading.Thread(target=kill_all)
     killer.start()
     try:
-        with pytest.raises(WorkerError, match=r"killed by SIGKILL.*(same shards \('.*csv' from row|before it began)"):
+        with pytest.raises(
+            WorkerError, match=r"killed by SIGKILL.*another before it on the same shards \('.*csv' from row"
+        ):
             score(config)
     finally:
         ended.set()
@@ -153,7 +156,7 @@ def test_errors_of_workers_are_our_errors(config: RunConfig, tmp_path: Path) -> 
         def started(self, rows: int) -> None:
             broken.write_text("".join(lines[:120]))
 
-    with pytest.raises(DataError, match=r"1\.csv' holds 119 rows now.*rows 100 to 149"):
+    with pytest.raises(DataError, match=r"1\.csv' holds \d+ rows now.*rows 100 to 149"):
         score(config, Breaking())
     broken.write_text("".join(lines))
     model = write_bag_model(tmp_path / "bag", bad_word="xylophone")

@@ -123,6 +123,15 @@ def _part(context: click.Context, parameter: click.Parameter, value: str | None)
     help="Score with an int8 or fp16 model even where it does not keep fp32's ranking.",
 )
 @option(
+    "--workers",
+    heading=SPEED,
+    type=int,
+    metavar="COUNT",
+    default=1,
+    show_default=True,
+    help="Processes that score side by side, on a GPU each, for machines of several sockets or GPUs.",
+)
+@option(
     "--threads",
     heading=SPEED,
     type=Count(),

@@ -32,6 +32,8 @@ from scorer.tally import Tally
 
 # Where the NVIDIA driver lists its devices.
 _NVIDIA_DEVICES = Path("/proc/driver/nvidia/gpus")
+# What a worker runs; its module must not be its main module, or its messages would be of classes that nobody knows.
+_MAIN = "from scorer.engines.worker import main; main()"
 # How often a shard may bring down its worker.
 MOST_DEATHS = 2
 
@@ -101,7 +103,7 @@ class _Worker:
         }
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 — ourselves
-                [sys.executable, "-m", "scorer.engines.worker", str(theirs.fileno())],
+                [sys.executable, "-c", _MAIN, str(theirs.fileno())],
                 stdin=subprocess.PIPE,
                 pass_fds=[theirs.fileno()],
                 env=environment,

@@ -1,7 +1,6 @@
 """A worker process: scores the shards that it is given, one stream of them, and tells of each window.
 
-Started by `processes.py` as `python -m scorer.engines.worker FD`; it speaks with its parent over that socket, and ends
-with it, however the parent ends.
+Started by `processes.py`, it speaks with its parent over a socket, and ends with it, however the parent ends.
 """
 
 from __future__ import annotations
@@ -127,6 +126,7 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Work for the parent at the other end of the socket that the command line names."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     work(_Parent(Connection(int(sys.argv[1]))))

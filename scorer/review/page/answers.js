@@ -49,8 +49,17 @@ function put(index, answer) {
   }
 }
 
-/** Write to the browser's storage, or say that it refuses. */
+let storing = 0;
+
+/** Write to the browser's storage as soon as the answer is drawn; `storeNow` is for those who leave before. */
 function store() {
+  storing ||= setTimeout(storeNow);
+}
+
+/** Write to the browser's storage, or say that it refuses. */
+function storeNow() {
+  clearTimeout(storing);
+  storing = 0;
   try {
     localStorage.setItem(STORAGE_KEY, JSON.stringify(kept));
     localStorage.setItem(NAME_KEY, reviewer);

@@ -12,7 +12,8 @@
     ├── MissingExtraError         10   a package of an optional extra is not installed
     ├── NothingScoredError        11   the run ended with no row scored
     ├── LeftOutError              12   the run is finished, but for files that could not be read
-    └── ServerError               13   a reviewing server cannot be reached, or refuses
+    ├── ServerError               13   a reviewing server cannot be reached, or refuses
+    └── WorkerError               14   a worker process died again and again
 
 Each message says what happened, to which value, and what to do next. It does not hold the text of a corpus
 beyond a short excerpt. A run that SIGINT interrupts exits with 130, one that SIGTERM ends with 143.
@@ -105,6 +106,12 @@ class ServerError(ScorerError):
     """A reviewing server cannot be reached, refuses the key, or answers what nobody can use."""
 
     exit_code = 13
+
+
+class WorkerError(ScorerError):
+    """A worker process died, and so did the one that replaced it."""
+
+    exit_code = 14
 
 
 class RunInterrupted(KeyboardInterrupt):

@@ -31,6 +31,8 @@ from scorer.scoring import LabelArray, Scores, score
 from scorer.sources import Shard, Source, read_shards
 
 EXACT_PRECISION = "fp32"
+# Logits of a shard's texts that are kept for texts that come again; with thousands of classes, those of a few windows.
+KNOWN_LOGITS = 2**25
 
 
 class TextEncoderLike(Protocol):
@@ -48,6 +50,7 @@ class Window:
     Attributes:
         shard: the shard they belong to.
         ends_shard: whether they are its last.
+        forgets: whether texts and logits so far are of no further use: the shard ends, or they are too many.
         records: accepted rows in the source schema [W].
         labels: int32 [W], class index of each accepted row.
         lengths: int64 [W], tokens of each accepted row.
@@ -61,6 +64,7 @@ class Window:
 
     shard: Shard
     ends_shard: bool
+    forgets: bool
     records: pa.RecordBatch
     labels: LabelArray
     lengths: np.ndarray
@@ -165,6 +169,7 @@ def score_shards(stages: Stages, shards: Iterable[Shard], only: IntArray | None 
 def _prepare(stages: Stages, shards: Iterable[Shard], only: IntArray | None) -> Generator[Window]:
     """Everything before inference."""
     records = read_shards(stages.source, shards, stages.window_rows)
+    most_texts = max(1, KNOWN_LOGITS // len(stages.classifier.labels))
     seen, done = _ShardTexts(stages.encoder), 0
     while True:
         with stages.clock.stage("read"):
@@ -177,9 +182,13 @@ def _prepare(stages: Stages, shards: Iterable[Shard], only: IntArray | None) -> 
             rows = batch.column("row").to_numpy()
             start, stop = np.searchsorted(only, [rows[0], rows[-1] + 1])
             batch = batch.filter(pa.array(np.isin(rows, only[start:stop])))
-        yield _prepare_window(stages, shard, seen, batch, ends_shard=done == shard.rows)
-        if done == shard.rows:
-            seen, done = _ShardTexts(stages.encoder), 0
+        ends_shard = done == shard.rows
+        forgets = ends_shard or seen.lengths.size >= most_texts
+        yield _prepare_window(stages, shard, seen, batch, ends_shard=ends_shard, forgets=forgets)
+        if forgets:
+            seen = _ShardTexts(stages.encoder)
+        if ends_shard:
+            done = 0
 
 
 class _ShardTexts:
@@ -206,7 +215,7 @@ class _ShardTexts:
 
 
 def _prepare_window(
-    stages: Stages, shard: Shard, seen: _ShardTexts, batch: pa.RecordBatch, *, ends_shard: bool
+    stages: Stages, shard: Shard, seen: _ShardTexts, batch: pa.RecordBatch, *, ends_shard: bool, forgets: bool
 ) -> Window:
     clock = stages.clock
     with clock.stage("accept"):
@@ -226,6 +235,7 @@ def _prepare_window(
     return Window(
         shard=shard,
         ends_shard=ends_shard,
+        forgets=forgets,
         records=records,
         labels=labels,
         lengths=seen.lengths[numbers],
@@ -289,7 +299,7 @@ def _infer(stages: Stages, windows: Generator[Window], stopped: threading.Event)
                 known, exact = np.concatenate([known, logits]), np.concatenate([exact, bad])
                 scores = score(known[window.numbers], window.labels)
                 precision = _precisions(stages.precision, exact[window.numbers])
-            if window.ends_shard:
+            if window.forgets:
                 known, exact = none, exact[:0]
             yield ScoredWindow(window, scores, precision)
 

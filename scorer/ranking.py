@@ -155,7 +155,7 @@ def head(directory: Path, top: int, *, label: str | None = None, predicted: str 
         if wanted is not None:
             ranked = ranked.filter(pl.col(column) == label_index(wanted, names))
     try:
-        return ranked.drop("probabilities").head(top).collect().to_dicts()
+        return ranked.drop(schema.LIST_COLUMNS, strict=False).head(top).collect().to_dicts()
     except pl.exceptions.PolarsError as error:
         raise DataError(
             f"cannot read the ranking in '{directory}': {first_line(error)}. Rank again with: scorer rank {directory}"

@@ -17,6 +17,7 @@ from typing import Any
 
 from scorer.config import RunConfig
 from scorer.engines.local import score_here
+from scorer.engines.processes import score_in_processes
 from scorer.errors import DataError, NothingScoredError, RunInterrupted, ScorerError
 from scorer.exact_head import Rescoring
 from scorer.listener import Listener, Silence
@@ -197,7 +198,10 @@ def _write_shards(progress: _Progress, writer: ShardWriter) -> None:
     for left_out in progress.left_out:
         listener.warning(f"left out {left_out}")
     listener.started(sum(shard.rows for shard in progress.left))
-    engine = score_here(job.stages, writer, progress.left, skip_bad_files=job.config.skip_bad_files)
+    if job.config.workers > 1 and len(progress.left) > 1:
+        engine = score_in_processes(job, writer, progress.left, listener)
+    else:
+        engine = score_here(job.stages, writer, progress.left, skip_bad_files=job.config.skip_bad_files)
     try:
         with contextlib.closing(engine) as told:
             for each in told:
@@ -214,6 +218,7 @@ def _writer(job: Job) -> ShardWriter:
         label_names,
         pairs=columns.text_pair is not None,
         keep_text=job.config.keep_text,
+        top_k=job.config.top_k_probabilities,
         metadata={"label_names": label_names, "columns": dataclasses.asdict(columns), **_identity(job)},
         head_ends=job.plan.shards[0].first_row + HEAD_ROWS,
     )

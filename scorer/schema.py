@@ -45,6 +45,9 @@ DICTIONARY_COLUMNS = (
     "given_label",
 )
 
+# Columns of lists, which take most of a ranking's room; `top_...` stand in for the first with --top-k-probabilities.
+LIST_COLUMNS = ("probabilities", "top_labels", "top_probabilities")
+
 # Keys of the JSON documents in the files' Parquet metadata: on the run, and on a shard's counts.
 METADATA_KEY = "scorer"
 TALLY_KEY = "scorer.tally"
@@ -63,13 +66,14 @@ def source_schema(*, pairs: bool, label_type: pa.DataType) -> pa.Schema:
     return pa.schema([*fields, pa.field("label", label_type)])
 
 
-def scores_schema(*, classes: int, pairs: bool, keep_text: bool) -> pa.Schema:
+def scores_schema(*, classes: int, pairs: bool, keep_text: bool, top_k: int | None = None) -> pa.Schema:
     """Schema of a score shard, and, behind a leading `rank`, of the ranking.
 
     Args:
         classes: number of classes C.
         pairs: whether the texts are pairs.
         keep_text: whether texts are written.
+        top_k: highest probabilities that are kept of each row; None keeps all C.
     """
     fields = [
         pa.field("row", pa.int64()),
@@ -80,6 +84,13 @@ def scores_schema(*, classes: int, pairs: bool, keep_text: bool) -> pa.Schema:
         fields.append(pa.field("text", pa.large_string()))
         if pairs:
             fields.append(pa.field("text_pair", pa.large_string()))
+    probabilities = [pa.field("probabilities", pa.list_(pa.float32(), classes))]
+    if top_k is not None:
+        kept = min(top_k, classes)
+        probabilities = [
+            pa.field("top_labels", pa.list_(pa.int32(), kept)),
+            pa.field("top_probabilities", pa.list_(pa.float32(), kept)),
+        ]
     return pa.schema(
         [
             *fields,
@@ -90,7 +101,7 @@ def scores_schema(*, classes: int, pairs: bool, keep_text: bool) -> pa.Schema:
             pa.field("loss", pa.float32()),
             pa.field("self_confidence", pa.float32()),
             pa.field("predicted_probability", pa.float32()),
-            pa.field("probabilities", pa.list_(pa.float32(), classes)),
+            *probabilities,
             pa.field("n_tokens", pa.int32()),
             pa.field("truncated", pa.bool_()),
             pa.field("precision", pa.large_string()),

@@ -7,14 +7,16 @@ import itertools
 import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scorer import scoring
 from scorer.config import RankedBy
-from scorer.errors import DataError
+from scorer.errors import DataError, UsageError
 from scorer.external_sort import BLOCK_BYTES, RANGE_BYTES, Keys, RowArray, choose_splitters, joined, sort_externally
 
 # Whether a high value is the suspect one.
@@ -24,6 +26,8 @@ HIGH_IS_SUSPECT: Mapping[RankedBy, bool] = {
     "normalized_margin": False,
     "entropy": True,
 }
+# Columns from which the scores are computed that shards do not hold.
+_MARGIN_COLUMNS = ("row", "label", "self_confidence", "probabilities", "top_labels", "top_probabilities")
 # Shards whose first rows tell the size of all.
 MEASURED_SHARDS = 8
 
@@ -43,6 +47,7 @@ class ScoredRows:
 
     Raises:
         DataError: a shard is damaged.
+        UsageError: the shards keep too few probabilities for this score.
     """
 
     def __init__(self, shards: Sequence[Path], by: RankedBy, rescored: Sequence[Path] = ()) -> None:
@@ -52,11 +57,22 @@ class ScoredRows:
         with damaged(shards[0]):
             self.schema: pa.Schema = pq.read_schema(shards[0]).remove_metadata()
         self._stored = by in self.schema.names
+        self._refuse_too_few_probabilities()
         if not self._stored:
             self.schema = self.schema.append(pa.field(by, pa.float32()))
         measured = shards[:: math.ceil(len(shards) / MEASURED_SHARDS)]
         firsts = [table for shard in measured for table in itertools.islice(self._tables([shard]), 1)]
         self.bytes_per_row = max(1.0, sum(table.nbytes for table in firsts) / max(1, sum(map(len, firsts))))
+
+    def _refuse_too_few_probabilities(self) -> None:
+        if "top_labels" not in self.schema.names:
+            return
+        kept = self.schema.field("top_labels").type.list_size
+        if self._by == "entropy" or (self._by == "normalized_margin" and kept < 2):
+            raise UsageError(
+                f"ranking by {self._by} needs more than the {kept} highest probabilities that this run kept. Score "
+                "again without --top-k-probabilities, or rank by another score."
+            )
 
     def ranked(self, top: int | None, folder: Path) -> Generator[pa.Table]:
         """All rows, or the first `top`, in the order of the ranking; `folder` receives what memory does not hold."""
@@ -87,7 +103,8 @@ class ScoredRows:
 
     def _keys(self, end: Keys | None = None) -> Iterator[Keys]:
         """The keys of all rows, or of those before `end`; no other column is read."""
-        for table in self._tables([*self._shards, *self._rescored], ["row", self._by] if self._stored else None):
+        needed = ["row", self._by] if self._stored else [name for name in _MARGIN_COLUMNS if name in self.schema.names]
+        for table in self._tables([*self._shards, *self._rescored], needed):
             keys = self._keys_of(table)
             yield keys if end is None else keys.take(keys.ranges(end) == 0)
 
@@ -116,13 +133,22 @@ class ScoredRows:
         """The table with the column to rank by, computed where the shards do not hold it."""
         if self._stored:
             return table
-        probabilities = table.column("probabilities").combine_chunks()
-        values = probabilities.flatten().to_numpy().reshape(len(table), -1)  # float32 [N, C]
+        given = table.column("label").to_numpy()  # int32 [N]
         if self._by == "entropy":
-            score = scoring.entropy(values)
+            score = scoring.entropy(_lists(table, "probabilities"))
+        elif "probabilities" in table.column_names:
+            score = scoring.normalized_margin(_lists(table, "probabilities"), given)
         else:
-            score = scoring.normalized_margin(values, table.column("label").to_numpy())
-        return table.append_column(self._by, pa.array(score))
+            labels, values = _lists(table, "top_labels"), _lists(table, "top_probabilities")  # [N, K]
+            other = np.where(labels == given[:, None], 0, values).max(axis=1)
+            score = (table.column("self_confidence").to_numpy() - other + 1) / 2
+        return table.append_column(self._by, pa.array(score, pa.float32()))
+
+
+def _lists(table: pa.Table, column: str) -> npt.NDArray[Any]:
+    """A column of lists of one length as an array [N, length]."""
+    values: npt.NDArray[Any] = table.column(column).combine_chunks().flatten().to_numpy()
+    return values.reshape(len(table), -1)
 
 
 @contextlib.contextmanager

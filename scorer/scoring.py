@@ -79,6 +79,21 @@ def score(logits: npt.NDArray[np.floating], labels: LabelArray) -> Scores:
     )
 
 
+def highest(probabilities: FloatArray, k: int) -> tuple[LabelArray, FloatArray]:
+    """The K highest probabilities of each row, the highest first; of equals, the first class.
+
+    Args:
+        probabilities: float32 [N, C].
+        k: number of probabilities K; C where there are fewer.
+
+    Returns:
+        labels: int32 [N, K], their classes.
+        values: float32 [N, K].
+    """
+    labels = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
+    return labels.astype(np.int32), np.take_along_axis(probabilities, labels, axis=1)
+
+
 def normalized_margin(probabilities: FloatArray, labels: LabelArray) -> FloatArray:
     """How far the given label leads the best other class: (P(given) - max P(other) + 1) / 2; low is suspect.
 

@@ -9,12 +9,14 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorer import schema
 from scorer.files import replacing, writing
 from scorer.pipeline import ScoredWindow
+from scorer.scoring import Scores, highest
 from scorer.shards import RunDirectory
 from scorer.sources import Shard
 from scorer.tally import Tally
@@ -43,6 +45,7 @@ class ShardWriter:
         label_names: the model's C class names.
         pairs: whether texts are pairs.
         keep_text: whether texts are written.
+        top_k: highest probabilities that are kept of each row; None keeps all.
         metadata: document put into every file's metadata.
         head_ends: rows before this one are the run's head; see `Tally`.
 
@@ -58,15 +61,16 @@ class ShardWriter:
         *,
         pairs: bool,
         keep_text: bool,
+        top_k: int | None,
         metadata: Mapping[str, Any],
         head_ends: int,
     ) -> None:
         self._directory = directory
-        self._head_ends = head_ends
+        self._head_ends, self._top_k = head_ends, top_k
         self._label_names = tuple(label_names)
         document = schema.file_metadata(metadata)
         self.scores_schema = schema.scores_schema(
-            classes=len(label_names), pairs=pairs, keep_text=keep_text
+            classes=len(label_names), pairs=pairs, keep_text=keep_text, top_k=top_k
         ).with_metadata(document)
         self.rejects_schema = schema.rejects_schema(pairs=pairs, keep_text=keep_text).with_metadata(document)
 
@@ -136,7 +140,6 @@ class ShardWriter:
 
     def _scores_batch(self, scored: ScoredWindow) -> pa.RecordBatch:
         window, scores = scored.window, scored.scores
-        classes = len(self._label_names)
         label, predicted = pa.array(window.labels), pa.array(scores.predicted_label)
         columns = {
             "label": label,
@@ -146,12 +149,23 @@ class ShardWriter:
             "loss": pa.array(scores.loss),
             "self_confidence": pa.array(scores.self_confidence),
             "predicted_probability": pa.array(scores.predicted_probability),
-            "probabilities": pa.FixedSizeListArray.from_arrays(pa.array(scores.probabilities.reshape(-1)), classes),
+            **self._probabilities(scores),
             "n_tokens": pa.array(window.lengths, pa.int32()),
             "truncated": pa.array(window.truncated),
             "precision": scored.precision,
         }
         return _conform(window.records, columns, self.scores_schema)
+
+    def _probabilities(self, scores: Scores) -> dict[str, pa.Array]:
+        """All probabilities, or the highest of each row and their classes."""
+        columns: dict[str, npt.NDArray[Any]] = {"probabilities": scores.probabilities}
+        if self._top_k is not None:
+            columns["top_labels"], columns["top_probabilities"] = highest(scores.probabilities, self._top_k)
+        return {
+            name: pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
+            for name, values in columns.items()
+            if name in self.scores_schema.names
+        }
 
     def _rejects_batch(self, scored: ScoredWindow) -> pa.RecordBatch:
         rejects = scored.window.rejects

@@ -22,6 +22,7 @@ from scorer.lock import locked
 from scorer.manifest import Manifest, differences
 from scorer.sources import Shard
 from scorer.tally import Tally
+from scorer.urls import is_url, without_secrets
 
 
 class RunDirectory:
@@ -84,6 +85,9 @@ class RunDirectory:
         Raises:
             OutputError: the path is a file, or holds results of which no manifest tells the origin.
         """
+        url = str(self.path).replace(":/", "://", 1)  # a path has lost one of the slashes
+        if is_url(url):
+            raise OutputError(f"--output '{without_secrets(url)}' is a URL; give a directory, and copy the results.")
         with writing(self.path):  # a name may be too long, a folder above closed
             if self.path.exists() and not self.path.is_dir():
                 raise OutputError(f"--output '{self.path}' is a file; give a directory.")

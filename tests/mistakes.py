@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import onnx
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -730,6 +731,42 @@ def output_with_a_name_in_another_encoding(bench: Bench) -> list[object]:
     return bench.run(bench.good(), out=bench.path / os.fsdecode(b"caf\xe9"))
 
 
+@case(OutputError, "s3://bucket/out", "is a URL", "give a directory")
+def output_in_an_object_store(bench: Bench) -> list[object]:
+    return ["run", bench.model, bench.good(), "--output", "s3://bucket/out"]
+
+
+@case(UsageError, "--shard", "'3'", "I/N")
+def shard_that_is_one_number(bench: Bench) -> list[object]:
+    return bench.run(bench.good(), "--shard", "3")
+
+
+@case(UsageError, "--shard is 5/4", "from 1 to N")
+def shard_beyond_the_last(bench: Bench) -> list[object]:
+    return bench.run(bench.good(), "--shard", "5/4")
+
+
+@case(UsageError, "--shard 2/4", "only 1 shards", "no more parts")
+def more_parts_than_shards(bench: Bench) -> list[object]:
+    return bench.run(bench.good(), "--shard", "2/4")
+
+
+@case(DataError, "cannot read", "data.parquet", "as Parquet")
+def parquet_with_a_column_name_that_is_not_utf8(bench: Bench) -> list[object]:
+    content = bench.parquet(bench.frame().rename({"label": "labelmark"}), "whole.parquet").read_bytes()
+    return bench.run(bench.file("data.parquet", content.replace(b"labelmark", b"label\xff\xfe\xfd\xfc")))
+
+
+@case(UsageError, "several directories", "--output OUT")
+def rank_of_several_runs_to_nowhere(bench: Bench) -> list[object]:
+    return ["rank", bench.path, bench.path]
+
+
+@case(DataError, "holds no finished run", "scorer run")
+def joining_what_is_no_run(bench: Bench) -> list[object]:
+    return ["rank", bench.path, "--output", bench.out]
+
+
 @case(OutputError, "cannot write", "File name too long", "--output")
 def output_with_a_name_too_long(bench: Bench) -> list[object]:
     return bench.run(bench.good(), out=bench.path / ("x" * 300))
@@ -865,6 +902,19 @@ def pytorch_checkpoint_instead_of_a_model(bench: Bench) -> list[object]:
 @case(ModelError, "cannot load", "model.onnx", "Export the model again")
 def graph_that_is_garbage(bench: Bench) -> list[object]:
     return bench.run(bench.good(), model=bench.edited_model(replaced={"model.onnx": b"no graph" * 50}))
+
+
+@case(ModelError, "cannot load", "model.onnx", "escapes model directory", "Export the model again")
+def graph_that_takes_its_weights_from_elsewhere(bench: Bench) -> list[object]:
+    graph = onnx.load(bench.model / "model.onnx")
+    weights = max(graph.graph.initializer, key=lambda each: len(each.raw_data))
+    (bench.path / "secret.bin").write_bytes(weights.raw_data)
+    size = len(weights.raw_data)
+    weights.ClearField("raw_data")
+    weights.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in {"location": "../secret.bin", "offset": "0", "length": str(size)}.items():
+        weights.external_data.add(key=key, value=value)
+    return bench.run(bench.good(), model=bench.edited_model(replaced={"model.onnx": graph.SerializeToString()}))
 
 
 @case(ModelError, "cannot read the tokenizer", "tokenizer.json", "Export the model again")

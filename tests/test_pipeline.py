@@ -140,6 +140,21 @@ def test_a_text_is_computed_once_per_shard_and_its_loss_follows_each_given_label
     assert found == apart
 
 
+def test_with_very_many_classes_few_texts_are_remembered_and_the_losses_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pl.concat([frame(100)] * 3).write_parquet(tmp_path / "data.parquet")
+    expected = run(tmp_path / "data.parquet", window_rows=20, shard_rows=300)
+    monkeypatch.setattr("scorer.pipeline.KNOWN_LOGITS", 50 * len(NAMES))
+    forgetful = run(tmp_path / "data.parquet", window_rows=20, shard_rows=300)
+    assert losses(forgetful) == losses(expected)
+    computed = [sum(window.window.new_lengths.size for window in windows) for windows in (expected, forgetful)]
+    assert computed[0] <= 100 < computed[1]
+    assert (
+        max(int(window.window.numbers.max()) for window in forgetful) < 50 + 2 * 20
+    )  # it is asked before a window, and forgets after
+
+
 def test_long_texts_that_differ_at_their_end_are_not_taken_for_one(tmp_path: Path) -> None:
     texts = ["x" * 2_000 + end for end in "aabc"]
     pl.DataFrame({"text": texts, "label": [0, 1, 0, 0]}).write_parquet(tmp_path / "data.parquet")

@@ -13,7 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from scorer import RunConfig, score
+from scorer.errors import UsageError
 from scorer.listener import Silence
+from scorer.ranking import rank
 from scorer.schema import read_metadata, scores_schema
 
 LOSS_TOLERANCE = 1e-5
@@ -175,6 +177,31 @@ def test_no_text_leaves_texts_out_everywhere(config: RunConfig) -> None:
     score(dataclasses.replace(config, keep_text=False))
     for file in config.output.rglob("*.parquet"):
         assert "text" not in pq.read_schema(file).names
+
+
+@pytest.mark.parametrize("k", [1, 2, 50])
+def test_the_highest_probabilities_alone_can_be_kept(k: int, config: RunConfig, tmp_path: Path) -> None:
+    score(config)
+    whole = scores_of(config.output)
+    score(dataclasses.replace(config, output=tmp_path / "top", top_k_probabilities=k))
+    top = scores_of(tmp_path / "top")
+    assert top.drop("top_labels", "top_probabilities").equals(whole.drop("probabilities"))
+    probabilities = whole["probabilities"].to_numpy()  # [N, C]
+    kept = min(k, probabilities.shape[1])
+    labels, values = top["top_labels"].to_numpy(), top["top_probabilities"].to_numpy()
+    assert labels.shape == values.shape == (len(whole), kept)
+    assert (values == -np.sort(-probabilities, axis=1)[:, :kept]).all()
+    assert (np.take_along_axis(probabilities, labels, axis=1) == values).all()
+    if k > 1:
+        expected, found = (
+            pl.read_parquet(rank(path, "normalized_margin")) for path in (config.output, tmp_path / "top")
+        )
+        assert (expected["normalized_margin"] - found["normalized_margin"]).abs().max() < 1e-6
+    else:
+        with pytest.raises(UsageError, match="--top-k-probabilities"):
+            rank(tmp_path / "top", "normalized_margin")
+    with pytest.raises(UsageError, match="ranking by entropy needs more than"):
+        rank(tmp_path / "top", "entropy")
 
 
 def test_max_length_cuts_and_flags(config: RunConfig) -> None:

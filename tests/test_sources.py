@@ -425,6 +425,28 @@ def test_a_table_can_be_read_from_any_row(name: str, tmp_path: Path, monkeypatch
         assert found == ids[start:]
 
 
+@pytest.mark.parametrize("name", ["data.parquet", "data.arrow", "data.csv", "data.jsonl"])
+def test_long_texts_fill_a_window_the_same_way_wherever_reading_begins(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scorer.sources.reading.WINDOW_BYTES", 5_000)
+    noise = random.Random(1)
+    rows = [{"id": str(n), "text": "x" * noise.choice([1, 900, 4_000, 9_000]), "label": "a"} for n in range(120)]
+    file = write(rows, tmp_path / name)
+    plan = plan_source(source_of(file), shard_rows=30, limit=None)
+
+    def windows(shards: Sequence[Shard]) -> list[list[int]]:
+        source = source_of(file)
+        return [batch.column("row").to_pylist() for _, batch in read_shards(source, shards, 1_000)]
+
+    in_order = windows(plan.shards)
+    assert [row for window in in_order for row in window] == list(range(120))
+    assert all(sum(len(rows[row]["text"]) for row in window[:-1]) < 5_000 for window in in_order)
+    for shard in plan.shards:
+        alone = windows([shard])
+        assert alone == [window for window in in_order if shard.start <= window[0] < shard.start + 30]
+
+
 def test_limit_leaves_later_files_unread(tmp_path: Path) -> None:
     first = write(ROWS, tmp_path / "a.jsonl")
     second = tmp_path / "b.jsonl"
@@ -638,7 +660,7 @@ CELLS = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     records=st.lists(st.lists(CELLS, min_size=3, max_size=3), min_size=1, max_size=12),
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONE]),
@@ -664,8 +686,12 @@ def test_csv_in_blocks_is_read_as_pyarrow_reads_it_whole(
         table = DelimitedTable(str(file), ",")
         try:
             found = [row for batch in table.batches(["id", "text", "label"]) for row in batch.to_pylist()]
-        except DataError:
-            assert expected_rows is None or content.count(b'"') % 2
+        except DataError as error:
+            refused = str(error)
+        else:
+            refused = ""
+        if refused:  # pyarrow takes a quote that never closes for one that does
+            assert expected_rows is None or "never closes" in refused
             return
         assert found == expected_rows
         for start in range(len(found) + 1):

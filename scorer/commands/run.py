@@ -130,6 +130,13 @@ def _part(context: click.Context, parameter: click.Parameter, value: str | None)
     help="Threads that compute. [default: auto: all that affinity and cgroup allow]",
 )
 @option(
+    "--top-k-probabilities",
+    heading=OUTPUT,
+    type=int,
+    metavar="K",
+    help="Keep only each row's K highest probabilities, for models of very many classes. [default: all]",
+)
+@option(
     "--ranked-top",
     heading=OUTPUT,
     type=int,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable
 
 from scorer.pipeline import Stages, score_shards
 from scorer.shard_writer import ShardWriter, Written
@@ -11,15 +11,15 @@ from scorer.sources import LeftOut, Shard, UnreadableError
 
 
 def score_here(
-    stages: Stages, writer: ShardWriter, shards: Sequence[Shard], *, skip_bad_files: bool
+    stages: Stages, writer: ShardWriter, shards: Iterable[Shard], *, skip_bad_files: bool
 ) -> Generator[Written | LeftOut]:
     """Score and write shards in order, and tell of each window as it is written, and of each shard left out.
 
     Raises:
         UnreadableError: a shard cannot be read, and `skip_bad_files` is not set.
     """
-    left = list(shards)
-    while left:
+    left = iter(shards)  # taken from one by one, so that what follows upon a bad shard is still there
+    while True:
         try:
             with (
                 contextlib.closing(score_shards(stages, left)) as windows,
@@ -31,4 +31,3 @@ def score_here(
             if not skip_bad_files:
                 raise
             yield error.left_out
-            left = left[left.index(error.shard) + 1 :]

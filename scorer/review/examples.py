@@ -108,7 +108,7 @@ def read_examples(directory: Path, top: int = DEFAULT_TOP) -> Examples:
         ) from error
     model = metadata.get("model", {})
     return Examples(
-        items=tuple(map(_example, rows)),
+        items=tuple(_example(row, len(metadata.get("label_names", ()))) for row in rows),
         label_names=tuple(metadata.get("label_names", ())),
         rows=total,
         ranked_by=str(metadata["ranked_by"]),
@@ -118,7 +118,7 @@ def read_examples(directory: Path, top: int = DEFAULT_TOP) -> Examples:
     )
 
 
-def _example(row: Mapping[str, Any]) -> Example:
+def _example(row: Mapping[str, Any], classes: int) -> Example:
     pair = row.get("text_pair")
     return Example(
         rank=row["rank"],
@@ -131,10 +131,18 @@ def _example(row: Mapping[str, Any]) -> Example:
         label=row["label"],
         predicted=row["predicted_label"],
         loss=row["loss"],
-        probabilities=tuple(row["probabilities"]),
+        probabilities=_probabilities(row, classes),
         n_tokens=row["n_tokens"],
         truncated=row["truncated"],
     )
+
+
+def _probabilities(row: Mapping[str, Any], classes: int) -> tuple[float, ...]:
+    """Of each class; 0 for those that a run with --top-k-probabilities did not keep."""
+    if "probabilities" in row:
+        return tuple(row["probabilities"])
+    known = dict(zip(row["top_labels"], row["top_probabilities"], strict=True)) | {row["label"]: row["self_confidence"]}
+    return tuple(known.get(label, 0.0) for label in range(classes))
 
 
 def _run_hash(metadata: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ import polars as pl
 
 from scorer.errors import DataError, UsageError
 from scorer.ranking import label_index, open_ranking
+from scorer.schema import LIST_COLUMNS
 
 DEFAULT_TOP = 500
 
@@ -77,7 +78,7 @@ def select_head(directory: Path, selection: Selection) -> Head:
         distinct = matching.unique(identity, keep="first", maintain_order=True)
         if selection.per_class is not None:
             distinct = distinct.filter(pl.int_range(pl.len()).over("label") < selection.per_class)
-        rows = (distinct if top is None else distinct.head(top)).drop("probabilities").collect()
+        rows = (distinct if top is None else distinct.head(top)).drop(LIST_COLUMNS, strict=False).collect()
     except pl.exceptions.PolarsError as error:
         raise DataError(f"cannot read the ranking in '{directory}': {error}. Rank again with: scorer rank") from error
     if rows.is_empty():

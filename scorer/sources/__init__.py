@@ -6,17 +6,8 @@ module that yields its own columns as they are; `columns.py` gives them their ro
 """
 
 from scorer.sources.locate import open_source
-from scorer.sources.source import (
-    LeftOut,
-    Plan,
-    Shard,
-    Source,
-    UnreadableError,
-    plan_source,
-    read_shard,
-    read_shards,
-    remember_places,
-)
+from scorer.sources.reading import read_shard, read_shards
+from scorer.sources.source import LeftOut, Plan, Shard, Source, UnreadableError, plan_source, remember_places
 from scorer.sources.table import Table
 
 __all__ = [

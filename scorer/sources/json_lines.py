@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from scorer.errors import DataError
 from scorer.sources.storage import FileTable, reading
-from scorer.sources.table import READ_ROWS, Place, Places
+from scorer.sources.table import READ_BYTES, READ_ROWS, Place, Places
 from scorer.sources.text_stream import lines_of, open_bytes, utf8_message
 
 # Objects that tell which keys there are.
@@ -53,7 +53,7 @@ class JsonLinesTable(FileTable):
         lines = self._lines(place)
         for _ in itertools.islice(lines, start - place.row):
             pass
-        while piece := list(itertools.islice(lines, READ_ROWS)):
+        while piece := _piece(lines):
             self.places.add(Place(start, piece[0].byte, piece[0].number - 1))
             start += len(piece)
             objects = [(line.number, self._object(line)) for line in piece]
@@ -111,6 +111,17 @@ class JsonLinesTable(FileTable):
         raise DataError(
             f"column '{column}' of '{self.name}' mixes true/false with other values. Write it as integers or names."
         )
+
+
+def _piece(lines: Iterator[_Line]) -> list[_Line]:
+    """The next lines, as many as make a record batch."""
+    piece, size = [], 0
+    for line in lines:
+        piece.append(line)
+        size += len(line.content)
+        if len(piece) == READ_ROWS or size >= READ_BYTES:
+            break
+    return piece
 
 
 def _type_of(value: Any) -> pa.DataType:

@@ -1,4 +1,4 @@
-"""Tables with known columns, planned into shards and read in order.
+"""Tables with known columns, planned into shards.
 
 Planning passes once over the label column alone. So the number of rows and every label value are known before
 the model starts: a label that does not fit stops the run in its first seconds, not in hour three.
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
 from scorer.errors import DataError, LabelError, UsageError
 from scorer.labels import Value
-from scorer.sources.columns import Columns, canonical, label_values, valid_text
+from scorer.sources.columns import Columns, label_values, valid_text
 from scorer.sources.table import READ_ROWS, Place, Table
 
 # Distinct labels above which a column is taken for something else than a label.
@@ -40,7 +40,7 @@ class LeftOut:
     shard: int | None = None
 
     def __str__(self) -> str:
-        where = "" if self.start is None or self.rows is None else f", {_row_range(self.start, self.rows)}"
+        where = "" if self.start is None or self.rows is None else f", {row_range(self.start, self.rows)}"
         return f"'{self.name}'{where}: {self.reason}"
 
 
@@ -53,7 +53,7 @@ class UnreadableError(DataError):
     """
 
     def __init__(self, shard: Shard, name: str, error: DataError) -> None:
-        super().__init__(f"{error} (While reading '{name}', {_row_range(shard.start, shard.rows)}.)")
+        super().__init__(f"{error} (While reading '{name}', {row_range(shard.start, shard.rows)}.)")
         self.shard = shard
         self.left_out = LeftOut(name, str(error), shard.start, shard.rows, shard.index)
 
@@ -189,88 +189,6 @@ def remember_places(source: Source, plan: Plan) -> None:
             places.add(shard.place)
 
 
-def read_shards(source: Source, shards: Iterable[Shard], window_rows: int) -> Iterator[tuple[Shard, pa.RecordBatch]]:
-    """The rows of shards as record batches in the source schema.
-
-    A shard that follows upon the one before goes on in the same pass over the table.
-
-    Args:
-        source: the data set.
-        shards: the rows to read.
-        window_rows: rows of every batch but a shard's last.
-
-    Raises:
-        UnreadableError: a table is damaged, or holds fewer rows than when it was planned.
-    """
-    cursor: _Cursor | None = None
-    for shard in shards:
-        name = source.tables[shard.table].name
-        try:
-            if cursor is None or (cursor.table, cursor.row) != (shard.table, shard.start):
-                cursor = _Cursor(source, shard.table, shard.start)
-            done = 0
-            while done < shard.rows:
-                piece = cursor.take(min(window_rows, shard.rows - done))
-                if piece.num_rows:
-                    yield shard, canonical(piece, source.columns, shard.first_row + done, name)
-                done += piece.num_rows
-                if cursor.ended and done < shard.rows:
-                    raise DataError(
-                        f"'{name}' holds {shard.start + done:,} rows now; it held more when the run began. Do not "
-                        "change the data while it is scored; start again with --overwrite."
-                    )
-        except DataError as error:
-            raise UnreadableError(shard, name, error) from error
-
-
-def read_shard(source: Source, shard: Shard, window_rows: int) -> Iterator[pa.RecordBatch]:
-    """The rows of one shard; see `read_shards`."""
-    for _, batch in read_shards(source, [shard], window_rows):
-        yield batch
-
-
-class _Cursor:
-    """A place in a table from which rows are taken, in order.
-
-    Attributes:
-        table: position of the table in the source.
-        row: the next row, counted in the table.
-        ended: whether the table has no more rows.
-    """
-
-    def __init__(self, source: Source, table: int, start: int) -> None:
-        self.table, self.row, self.ended = table, start, False
-        self._batches = source.tables[table].batches(source.columns.names, start)
-        self._rest: pa.RecordBatch | None = None
-
-    def take(self, rows: int) -> pa.RecordBatch:
-        """So many rows, or fewer where the table ends."""
-        held: list[pa.RecordBatch] = []
-        wanted = rows
-        while wanted:
-            batch = self._rest if self._rest is not None else next(self._batches, None)
-            if batch is None:
-                self.ended = True
-                break
-            held.append(batch.slice(0, wanted))
-            self._rest = batch.slice(wanted) if batch.num_rows > wanted else None
-            wanted -= held[-1].num_rows
-        self.row += rows - wanted
-        return _joined(held) if held else pa.RecordBatch.from_pylist([])
-
-
-def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    """One batch of several; values become strings where JSON Lines held numbers in one and strings in another."""
-    if any(not batch.schema.equals(batches[0].schema) for batch in batches):
-        batches = [
-            pa.RecordBatch.from_arrays(
-                [label_values(column).cast(pa.large_string()) for column in batch.columns], names=batch.schema.names
-            )
-            for batch in batches
-        ]
-    return pa.concat_batches(batches)
-
-
 def _count_labels(table: Table, column: str, first_row: int, limit: int | None) -> tuple[int, Counter[Value | None]]:
     """The table's number of rows and its label values."""
     rows, counts = 0, Counter[Value | None]()
@@ -297,7 +215,7 @@ def _refuse_many_labels(counts: Mapping[Value | None, int], column: str, table: 
         )
 
 
-def _row_range(start: int, rows: int) -> str:
+def row_range(start: int, rows: int) -> str:
     return f"rows {start:,} to {start + rows - 1:,}"
 
 
@@ -313,7 +231,5 @@ __all__ = [
     "Source",
     "UnreadableError",
     "plan_source",
-    "read_shard",
-    "read_shards",
     "remember_places",
 ]

@@ -6,7 +6,7 @@ Credentials come from where the store's own tools take them: environment, config
 from __future__ import annotations
 
 import contextlib
-import glob
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from scorer.urls import is_url, without_secrets
 
 # Bytes read from an object store at a time.
 REMOTE_BLOCK_BYTES = 8 * 2**20
+_WILDCARD = re.compile(r"[*\[]")  # a question mark begins the query of a URL
 # The package that opens each kind of URL, and our extra that brings it.
 _EXTRAS = {"s3": ("s3fs", "s3"), "gs": ("gcsfs", "gs"), "gcs": ("gcsfs", "gs"), "hf": ("huggingface_hub", "hub")}
 
@@ -35,7 +36,7 @@ def reading(name: str, what: str) -> Iterator[None]:
         raise DataError(f"'{shown}' does not exist any more; it was there when the run began.") from error
     except PermissionError as error:
         raise DataError(f"cannot read '{shown}': permission denied.") from error
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last of a damaged column name
         raise DataError(
             f"cannot read '{shown}' as {what}: {first_line(error)}. It may be damaged, cut short, or of another "
             "format; write or download it again."
@@ -81,9 +82,11 @@ def expand(name: str) -> list[str] | None:
     Raises:
         DataError: the store cannot be asked, or there is nothing.
     """
+    if name.startswith(("http://", "https://")):
+        return None  # a web server knows no folders
     with reading(name, "a file or folder"):
         system, path = _system(name)
-        if glob.has_magic(path):
+        if _WILDCARD.search(path):
             found = system.glob(path)
         elif system.isdir(path):
             found = [each for each in system.find(path) if "/." not in each.removeprefix(path)]

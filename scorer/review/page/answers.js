@@ -49,11 +49,12 @@ function put(index, answer) {
   }
 }
 
+const STORE_AFTER_MS = 100; // the answer is drawn first
 let storing = 0;
 
-/** Write to the browser's storage as soon as the answer is drawn; `storeNow` is for those who leave before. */
+/** Write to the browser's storage in a moment; whoever leaves before is served by `storeNow`. */
 function store() {
-  storing ||= setTimeout(storeNow);
+  storing ||= setTimeout(storeNow, STORE_AFTER_MS);
 }
 
 /** Write to the browser's storage, or say that it refuses. */

@@ -96,7 +96,11 @@ def draw(data: list[str], model: Path, workdir: Path, rows: int) -> Sample:
         workdir: folder that receives the files.
         rows: rows to draw.
     """
-    job = prepare(RunConfig(model=model, data=tuple(data), output=workdir / "unused", provider="cpu"))
+    # The batches are named, for without a name a long file starts a probe for the fastest.
+    config = RunConfig(
+        model=model, data=tuple(data), output=workdir / "unused", provider="cpu", max_batch_tokens=BATCH_TOKENS["cuda"]
+    )
+    job = prepare(config)
     table, rejected = _accepted(job.stages, _drawn(job.stages, job.plan, rows))
     texts = table.column("text").to_pylist()
     write_rows(texts, table.column("label").to_pylist(), workdir)

@@ -35,6 +35,7 @@ from results import Workload, summarize
 from rounds import environment, run_rounds
 
 from scorer.machine import allowed_threads
+from scorer.tuning import TUNING_FILE
 
 HERE = Path(__file__).parent
 
@@ -127,6 +128,7 @@ def measure(options: argparse.Namespace, workdir: Path) -> dict[str, Any]:
         "rehearsal": options.rehearse,
         "threads": options.threads,
         "max_length": job.max_length,
+        "tuned_exports": sorted(file.parent.name for file in models.glob(f"*/{TUNING_FILE}")),
         "gemm_peak_gflops": peaks,
         "machine": host,
         "work": dataclasses.asdict(work),

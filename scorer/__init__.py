@@ -18,15 +18,28 @@ if TYPE_CHECKING:
     from scorer.export import ExportConfig, export_onnx
     from scorer.ranking import rank
     from scorer.report import RunReport
+    from scorer.review.apply import ApplyConfig, apply_corrections
     from scorer.run import score
 
-__all__ = ["ExportConfig", "RunConfig", "RunReport", "ScorerError", "export_onnx", "rank", "score"]
+__all__ = [
+    "ApplyConfig",
+    "ExportConfig",
+    "RunConfig",
+    "RunReport",
+    "ScorerError",
+    "apply_corrections",
+    "export_onnx",
+    "rank",
+    "score",
+]
 
 _HOME = {
+    "ApplyConfig": "scorer.review.apply",
     "ExportConfig": "scorer.export",
     "RunConfig": "scorer.config",
     "RunReport": "scorer.report",
     "ScorerError": "scorer.errors",
+    "apply_corrections": "scorer.review.apply",
     "export_onnx": "scorer.export",
     "rank": "scorer.ranking",
     "score": "scorer.run",

@@ -88,7 +88,7 @@ def bench(folder: Path, cheap: Logits, exact: Logits, *, rows: int = 700, seed: 
     directory = RunDirectory(folder / "out")
     for made in (directory.path, directory.scores, directory.rejects):
         made.mkdir()
-    writer = ShardWriter(directory, NAMES, pairs=False, keep_text=False, metadata={}, head_ends=rows)
+    writer = ShardWriter(directory, NAMES, pairs=False, keep_text=False, top_k=None, metadata={}, head_ends=rows)
     for _ in writer.write(score_shards(stages, plan.shards)):
         pass
     rescoring = Rescoring(stages, lambda: exact, plan.shards, directory=directory, writer=writer, listener=Silence())

@@ -43,7 +43,7 @@ def reviewer(run: Path, context: Any, tmp_path: Path) -> Reviewer:
 def test_twenty_rows_of_a_real_run_by_keyboard_with_a_reload_and_a_download(
     agnews_model: Path, context: Any, scorer: Any, tmp_path: Path
 ) -> None:
-    news = pl.read_parquet(SHARED / "data" / "ag_news" / "train.parquet").filter(pl.col("fold") == 1).head(2_000)
+    news = pl.read_parquet(SHARED / "data" / "ag_news" / "train.parquet").filter(pl.col("fold") == 1).head(1_200)
     news.write_parquet(tmp_path / "news.parquet")
     data, run = str(tmp_path / "news.parquet"), tmp_path / "run"
     score(RunConfig(model=agnews_model, data=(data,), output=run, max_length=128))

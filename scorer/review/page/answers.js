@@ -49,8 +49,18 @@ function put(index, answer) {
   }
 }
 
-/** Write to the browser's storage, or say that it refuses. */
+const STORE_AFTER_MS = 100; // the answer is drawn first
+let storing = 0;
+
+/** Write to the browser's storage in a moment; whoever leaves before is served by `storeNow`. */
 function store() {
+  storing ||= setTimeout(storeNow, STORE_AFTER_MS);
+}
+
+/** Write to the browser's storage, or say that it refuses. */
+function storeNow() {
+  clearTimeout(storing);
+  storing = 0;
   try {
     localStorage.setItem(STORAGE_KEY, JSON.stringify(kept));
     localStorage.setItem(NAME_KEY, reviewer);

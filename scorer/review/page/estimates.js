@@ -35,13 +35,23 @@ function precision() {
 function lookAhead() {
   const open = [];
   for (let index = 0; index < rowCount && open.length < AHEAD; index += 1) if (!answers.has(index)) open.push(index);
-  const decided = [...answers].filter(([, answer]) => isDecided(answer));
-  if (!open.length || decided.length < ENOUGH) return null;
-  const middle = open[open.length >> 1]; // rows stand in rank order
-  const near = decided.sort(([a], [b]) => Math.abs(a - middle) - Math.abs(b - middle)).slice(0, NEAREST);
-  const errors = near.filter(([, answer]) => isError(answer)).length;
+  if (!open.length) return null;
+  const near = decidedAround(open[open.length >> 1]);
+  if (near.length < ENOUGH) return null;
+  const errors = near.filter(isError).length;
   const [low, high] = wilson(errors, near.length);
   return { rows: open.length, expected: (errors / near.length) * open.length, low: low * open.length, high: high * open.length };
+}
+
+/** The decided answers nearest in rank to a row. */
+function decidedAround(middle) {
+  const near = [];
+  for (let step = 1; step < rowCount && near.length < NEAREST; step += 1) {
+    for (const answer of [answers.get(middle - step), answers.get(middle + step)]) {
+      if (answer && isDecided(answer)) near.push(answer);
+    }
+  }
+  return near.slice(0, NEAREST);
 }
 
 /** Time spent on this reviewer's answers: { rows, minutes }. */

@@ -250,6 +250,7 @@ function wire() {
     restore();
     redraw();
   });
+  addEventListener("pagehide", () => storing && storeNow());
   addEventListener("beforeunload", (event) => unkept && answers.size && event.preventDefault());
   for (const dialog of document.querySelectorAll("dialog")) {
     dialog.addEventListener("click", (event) => event.target === dialog && dialog.close()); // beside it

@@ -83,6 +83,7 @@ class _Progress:
             self.tally += tally
         self.earlier = {"shards": len(done), "scored": self.tally.scored, "tokens": self.tally.tokens}
         self.shards_done = len(done)
+        self._begun: dict[int, Tally] = {}  # of shards that are not finished, by index
         self.left_out = [*job.stages.source.left_out, *job.plan.left_out]
         self.warnings = list(job.warnings)
         self._looked = False
@@ -97,21 +98,28 @@ class _Progress:
         """How many shards are done, as a sentence."""
         return f"{self.shards_done:,} of {len(self.job.plan.shards):,} shards are finished."
 
-    @property
-    def head_is_counted(self) -> bool:
-        """Whether all rows of the run's head are counted."""
-        return self.tally.head_rows >= min(HEAD_ROWS, self.job.plan.rows)
-
     def add(self, told: Written | LeftOut) -> None:
         """Count a window, or a shard that is left out."""
         if isinstance(told, LeftOut):
+            if told.shard is not None:
+                self._begun.pop(told.shard, None)
             self.left_out.append(told)
             self.listener.warning(f"left out {told}")
             return
-        self.tally += told.tally
-        self.shards_done += told.ends_shard
-        if self.head_is_counted:
+        tally = self._begun.setdefault(told.shard.index, Tally())
+        tally += told.tally
+        if told.ends_shard:
+            self.tally += self._begun.pop(told.shard.index)
+            self.shards_done += 1
+        if not self._looked and self._counted().head_rows >= min(HEAD_ROWS, self.job.plan.rows):
             self.look()
+
+    def _counted(self) -> Tally:
+        """The counts of finished shards and of those begun."""
+        counted = Tally()
+        for tally in (self.tally, *self._begun.values()):
+            counted += tally
+        return counted
 
     def look(self) -> None:
         """Compare labels and predictions, and warn where they look as if they do not fit."""
@@ -119,7 +127,7 @@ class _Progress:
             return
         self._looked = True
         names = self.job.model.contract.label_names
-        if (warning := self.tally.agreement(len(names)).warning(names)) is not None:
+        if (warning := self._counted().agreement(len(names)).warning(names)) is not None:
             self.warnings.append(warning)
             self.listener.warning(warning)
 

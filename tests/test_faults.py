@@ -109,6 +109,14 @@ def test_bad_files_can_be_left_out_and_are_listed(config: RunConfig, data: list[
     assert report.counts.rejected == FILES - 1
 
 
+def test_windows_before_the_damage_are_not_counted(config: RunConfig, data: list[Path]) -> None:
+    corrupt_row_group(data[2], 1)
+    report = score(dataclasses.replace(config, skip_bad_files=True, shard_rows=120, window_rows=15))
+    assert_accounts_for_every_row(config.output, (FILES - 1) * ROWS)
+    assert [(each["start"], each["rows"]) for each in report.left_out] == [(0, 120)]
+    assert report.counts.rejected == FILES - 1
+
+
 def test_left_out_files_show_in_summary_and_exit_code(
     scorer: Scorer, bag: Path, data: list[Path], tmp_path: Path
 ) -> None:

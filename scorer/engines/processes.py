@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
@@ -90,7 +90,7 @@ class _Worker:
         began: whether it asked for a shard yet.
     """
 
-    def __init__(self, task: Task, threads: int) -> None:
+    def __init__(self, threads: int) -> None:
         ours, theirs = Pipe()
         self.connection: Connection[Any, Message] = ours
         self.shards: dict[int, tuple[Shard, Tally]] = {}
@@ -109,8 +109,11 @@ class _Worker:
                 env=environment,
                 start_new_session=True,  # an interrupt of the terminal is the parent's matter
             )
+
+    def send(self, what: Task | Shard | None) -> None:
+        """Send the task, a shard, or that there is no more."""
         with contextlib.suppress(BrokenPipeError):  # noticed when it is listened to
-            ours.send(task)
+            self.connection.send(what)
 
     def end(self) -> str:
         """End the process; returns how it ended, in words."""
@@ -161,8 +164,7 @@ class Crew:
         """
         waiting = deque(shards)
         try:
-            for number in range(min(self._count, len(shards))):
-                self._workers[number] = _Worker(self._task(number), self._threads)
+            self._start(range(min(self._count, len(shards))))
             while self._workers:
                 ready = wait([worker.connection for worker in self._workers.values()])
                 for number, worker in list(self._workers.items()):
@@ -183,8 +185,7 @@ class Crew:
             shard = waiting.popleft() if waiting else None
             if shard is not None:
                 worker.shards[shard.index] = (shard, Tally())
-            with contextlib.suppress(BrokenPipeError):
-                worker.connection.send(shard)
+            worker.send(shard)
         elif isinstance(message, Written):
             shard, tally = worker.shards[message.shard.index]
             tally += message.tally
@@ -225,4 +226,11 @@ class Crew:
         if lost:
             self._listener.warning(f"a worker process died ({how}); its shards are scored again: {where}.")
         if waiting:
-            self._workers[number] = _Worker(self._task(number), self._threads)
+            self._start([number])
+
+    def _start(self, numbers: Iterable[int]) -> None:
+        """Start workers side by side; each reads its task when it is ready."""
+        started = {number: _Worker(self._threads) for number in numbers}
+        self._workers.update(started)
+        for number, worker in started.items():
+            worker.send(self._task(number))

@@ -56,7 +56,7 @@ def merge(runs: Sequence[Path], output: Path, by: RankedBy, top: int | None, lis
         with damaged(parts[0].directory.path / schema.REJECTS_FILE):
             of = pq.read_schema(parts[0].directory.path / schema.REJECTS_FILE)
         join_files([part.directory.path / schema.REJECTS_FILE for part in parts], output / schema.REJECTS_FILE, of)
-        file = rank(output, by, top=top, runs=runs)
+        file = rank(output, by, top=top, runs=runs, notify=listener.info)
         target.write_text(target.run_file, _joined(parts, output, listener).to_json())
     return file
 

@@ -6,7 +6,8 @@ The shards are sorted outside of memory (`external_sort`); polars reads the head
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,23 @@ from scorer.config import RANKED_BY, RankedBy
 from scorer.errors import DataError, UsageError
 from scorer.files import replacing, writing
 from scorer.scored_rows import ScoredRows, damaged, first_line
-from scorer.shards import RunDirectory
+from scorer.shards import RunDirectory, in_order
 
 # Rows per row group of the ranking, a size that other readers like, and their bytes where texts are long.
 ROW_GROUP_ROWS = 65_536
 ROW_GROUP_BYTES = 128 * 2**20
+# Seconds between two sentences on how far it is.
+NEWS_INTERVAL_S = 10.0
 
 
-def rank(directory: Path, by: RankedBy = "loss", *, top: int | None = None, runs: Sequence[Path] | None = None) -> Path:
+def rank(
+    directory: Path,
+    by: RankedBy = "loss",
+    *,
+    top: int | None = None,
+    runs: Sequence[Path] | None = None,
+    notify: Callable[[str], None] | None = None,
+) -> Path:
     """Rank all scored rows of a run, or of several, and write `ranked.parquet`.
 
     Args:
@@ -37,6 +47,7 @@ def rank(directory: Path, by: RankedBy = "loss", *, top: int | None = None, runs
         top: rank only this many of the most suspect rows.
         runs: output directories of runs over parts of the same data, whose rows are ranked together into
             `directory`; None ranks the rows of `directory` itself.
+        notify: told now and then how far it is, where that takes long.
 
     Returns:
         The ranking's file.
@@ -52,7 +63,7 @@ def rank(directory: Path, by: RankedBy = "loss", *, top: int | None = None, runs
     if not shards:
         raise DataError(f"'{(runs or [directory])[0]}' holds no score shards to rank. Make some with: scorer run")
     rescored = [file for each in runs or [directory] for file in RunDirectory(each).rescored_files()]
-    scored = ScoredRows(sorted(shards, key=lambda shard: shard.name), by, rescored)
+    scored = ScoredRows(shards, by, rescored)
     with damaged(shards[0]):
         metadata = schema.read_metadata(shards[0])
     ranked_schema = scored.schema.insert(0, pa.field("rank", pa.int64()))
@@ -63,14 +74,28 @@ def rank(directory: Path, by: RankedBy = "loss", *, top: int | None = None, runs
         writing(run.ranked),
         replacing(run.ranked) as temporary,
         schema.parquet_writer(temporary, ranked_schema.with_metadata(document)) as writer,
-        contextlib.closing(scored.ranked(top, run.sorting)) as tables,
+        contextlib.closing(scored.ranked(top, run.sorting, _now_and_then(notify, "read", scored.rows))) as tables,
     ):
-        first = 1
+        first, told = 1, _now_and_then(notify, "written", scored.rows if top is None else min(top, scored.rows))
         for table in _regrouped(tables, group_rows):
             ranks = pa.array(np.arange(first, first + len(table), dtype=np.int64))
             writer.write_table(table.add_column(0, "rank", ranks).cast(writer.schema), row_group_size=group_rows)
             first += len(table)
+            told(first - 1)
     return run.ranked
+
+
+def _now_and_then(notify: Callable[[str], None] | None, done: str, of: int) -> Callable[[int], None]:
+    """A function of a number of rows that passes it on every few seconds."""
+    last = time.monotonic()
+
+    def tell(rows: int) -> None:
+        nonlocal last
+        if notify is not None and time.monotonic() - last >= NEWS_INTERVAL_S:
+            last = time.monotonic()
+            notify(f"Ranking: {rows:,} of {of:,} rows are {done}.")
+
+    return tell
 
 
 def _regrouped(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
@@ -97,7 +122,7 @@ def gather_rejects(directory: Path, schema_of_rejects: pa.Schema) -> None:
         DataError: the rejects of a shard are damaged.
         OutputError: the file cannot be written.
     """
-    parts = sorted(RunDirectory(directory).rejects.glob("part-*.parquet"))
+    parts = in_order(RunDirectory(directory).rejects.glob("part-*.parquet"))
     join_files(parts, directory / schema.REJECTS_FILE, schema_of_rejects)
 
 

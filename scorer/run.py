@@ -155,7 +155,7 @@ def _score_and_rank(progress: _Progress, started: float) -> RunReport:
     progress.listener.info(f"Ranking {tally.scored:,} rows.")
     with clock.stage("rank"):
         gather_rejects(job.directory.path, writer.rejects_schema)
-        rank(job.directory.path, top=job.config.ranked_top)
+        rank(job.directory.path, top=job.config.ranked_top, notify=progress.listener.info)
     agreement = tally.agreement(len(job.model.contract.label_names))
     report = RunReport(
         output=job.config.output,

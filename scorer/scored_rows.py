@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,13 +74,19 @@ class ScoredRows:
                 "again without --top-k-probabilities, or rank by another score."
             )
 
-    def ranked(self, top: int | None, folder: Path) -> Generator[pa.Table]:
-        """All rows, or the first `top`, in the order of the ranking; `folder` receives what memory does not hold."""
+    def ranked(self, top: int | None, folder: Path, progress: Callable[[int], None]) -> Generator[pa.Table]:
+        """All rows, or the first `top`, in the order of the ranking.
+
+        Args:
+            top: number of rows, or None.
+            folder: receives what memory does not hold.
+            progress: told how many rows are read.
+        """
         end = self._key_after(top) if top is not None and top < self.rows else None
         rows = self.rows if end is None else top or 0
         ranges = math.ceil(rows * self.bytes_per_row / RANGE_BYTES)
         splitters = choose_splitters(self._keys(end) if ranges > 1 else (), rows, ranges)
-        return sort_externally(self._blocks(end), self._keys_of, splitters, folder)
+        return sort_externally(self._blocks(end, progress), self._keys_of, splitters, folder)
 
     def _tables(self, shards: Sequence[Path], columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """Row group by row group, all columns or some."""
@@ -90,10 +96,13 @@ class ScoredRows:
                     table = file.read_row_group(group, columns=columns)
                     yield self._with_score(table if shard in self._rescored else self._current(table))
 
-    def _blocks(self, end: Keys | None) -> Iterator[pa.Table]:
+    def _blocks(self, end: Keys | None, progress: Callable[[int], None]) -> Iterator[pa.Table]:
         """Row groups, several at a time where they are small; only rows before the key `end`."""
         held: list[pa.Table] = []
+        rows = 0
         for table in self._tables([*self._shards, *self._rescored]):
+            rows += len(table)
+            progress(rows)
             held.append(table if end is None else table.filter(pa.array(self._keys_of(table).ranges(end) == 0)))
             if sum(each.nbytes for each in held) >= BLOCK_BYTES:
                 yield pa.concat_tables(held).combine_chunks()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,7 @@ class RunDirectory:
 
     def score_files(self) -> list[Path]:
         """The finished score shards, in input order."""
-        return sorted(self.scores.glob("part-*.parquet"))
+        return in_order(self.scores.glob("part-*.parquet"))
 
     def rescored_files(self) -> list[Path]:
         """Rows scored again in fp32, a file per round."""
@@ -221,6 +221,11 @@ class RunDirectory:
     def _results(self) -> tuple[Path, ...]:
         files = (self.run_file, self.ranked, self.path / schema.REJECTS_FILE)
         return (*files, self.scores, self.rescored, self.rejects, self.manifest_file)
+
+
+def in_order(parts: Iterable[Path]) -> list[Path]:
+    """Files of shards by the number in their names."""
+    return sorted(parts, key=lambda part: (len(part.name), part.name))
 
 
 def _tally_of(scores: Path, rejects: Path, shard: Shard) -> Tally:

@@ -93,6 +93,6 @@ def rank_command(directories: tuple[Path, ...], by: Any, ranked_top: int | None,
     else:
         output = directories[0]
         with RunDirectory(output).held(listener.info) if output.is_dir() else contextlib.nullcontext():
-            file = rank(output, by, top=ranked_top)
+            file = rank(output, by, top=ranked_top, notify=listener.info)
     click.echo(f"Ranked by {by}: {file}")
     click.echo(f"Next: scorer show {output}")

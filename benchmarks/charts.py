@@ -103,8 +103,9 @@ def draw_curves(document: Mapping[str, Any], file: Path) -> None:
         (by_size, "rows_per_s", "rows/s of a small model, by rows"),
         (memory, "peak_mib", "peak MiB, by rows"),
     ):
-        axes.plot(sizes, [each[key] for each in document["sizes"]], color=OURS, marker="o", markersize=4, linewidth=2)
-        axes.set(xscale="log", title=title, ylim=(0, None))
+        values = [each[key] for each in document["sizes"]]
+        axes.plot(sizes, values, color=OURS, marker="o", markersize=4, linewidth=2)
+        axes.set(xscale="log", title=title, ylim=(0, 1.15 * max(values)))
         axes.set_xticks(sizes, [_short(each) for each in sizes])
     for axes in (by_length, by_size, memory):
         axes.minorticks_off()

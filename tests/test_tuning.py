@@ -19,7 +19,7 @@ from scorer.tuning import HOST_BATCH_TOKENS, TUNING_FILE, Setting, choose_settin
 @pytest.fixture
 def own_model(model: Path, tmp_path: Path) -> Path:
     """A model directory that a test may write to."""
-    return Path(shutil.copytree(model, tmp_path / "model"))
+    return Path(shutil.copytree(model, tmp_path / "model", ignore=shutil.ignore_patterns(TUNING_FILE)))
 
 
 @pytest.fixture

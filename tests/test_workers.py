@@ -90,9 +90,12 @@ def test_a_killed_worker_is_replaced_and_its_shards_are_scored_again(config: Run
     config = dataclasses.replace(config, output=tmp_path / "several", workers=2)
 
     class Killing(Hearing):
+        killed = False
+
         def advanced(self, rows: int, tokens: int) -> None:
             super().advanced(rows, tokens)
-            if not self.warnings and self.rows > 100 and (found := workers()):
+            if not self.killed and self.rows > 100 and (found := workers()):
+                self.killed = True
                 os.kill(found[0], signal.SIGKILL)
 
     listener = Killing()

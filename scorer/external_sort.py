@@ -20,11 +20,11 @@ import pyarrow as pa
 from scorer.scoring import FloatArray
 
 # Bytes of rows that wait in memory before they are written to their ranges.
-BUFFER_BYTES = 256 * 2**20
+BUFFER_BYTES = 128 * 2**20
 # Bytes of rows that a range should hold; it is sorted in memory.
-RANGE_BYTES = 128 * 2**20
+RANGE_BYTES = 48 * 2**20
 # Bytes of rows that are distributed at a time.
-BLOCK_BYTES = 32 * 2**20
+BLOCK_BYTES = 16 * 2**20
 # Sampled keys per range: the ranges' sizes then differ by a tenth or so.
 SAMPLES_PER_RANGE = 1_000
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -70,7 +71,7 @@ def write_scores(directory: Path, rows: int) -> None:
             "row": row,
             "id": row.cast(pa.large_string()),
             "source_file": pa.repeat(pa.scalar("generated.parquet", pa.large_string()), count),
-            "text": pa.compute.binary_join_element_wise(row.cast(pa.large_string()), "of the texts", " "),
+            "text": pc.binary_join_element_wise(row.cast(pa.string()), "of the generated texts", " "),
             "label": pa.array(label),
             "label_name": names.take(pa.array(label)),
             "predicted_label": pa.array(predicted),

@@ -19,9 +19,10 @@ from job import Job
 
 from scorer.config import RunConfig
 from scorer.model_directory import open_model_directory
-from scorer.pipeline import Stages, reject_reasons
 from scorer.prepare import prepare
 from scorer.sources import Plan, read_shard
+from scorer.stages import Stages
+from scorer.windows import reject_reasons
 
 EXPORTS = {
     "fp32": (),

@@ -1,49 +1,78 @@
-"""One forward pass per distinct text: which texts of a shard were seen before, and where.
+"""One forward pass per distinct text: which texts were seen before, and what the model said of them.
 
-Distinctness is counted within a shard, never across shards. So a shard's scores depend on its own rows alone,
-whichever shards were scored before it, and memory holds the texts of one shard at most.
+Texts are told apart by a digest of 128 bits, so that what is remembered of each is small, whatever its length.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from scorer.batching import IntArray
 
-# Texts longer than this are remembered by their digest.
-LONGEST_KEY = 1_000
+Digests = npt.NDArray[np.bytes_]  # S16
+KnownTexts = npt.NDArray[Any]  # of `known_type`
+
+# Texts that are remembered at a time: some 40 MB for a few classes.
+MOST_TEXTS = 2**20
+# Logits that are remembered at a time; with thousands of classes there is room for fewer texts.
+MOST_LOGITS = 2**25
+
+
+def known_type(classes: int) -> np.dtype[Any]:
+    """What is known of a text that was computed: an element type with C logits, `exact` where they are of fp32."""
+    logits = ("logits", "<f4", (classes,))
+    return np.dtype([("digest", "S16"), ("n_tokens", "<i4"), ("truncated", "?"), ("exact", "?"), logits])
+
+
+def most_texts(classes: int) -> int:
+    """Texts of a model of C classes that are remembered at a time."""
+    return max(1, min(MOST_TEXTS, MOST_LOGITS // classes))
+
+
+def digests(texts: Sequence[str], pairs: Sequence[str] | None = None) -> Digests:
+    """What stands for each text, or pair of texts: S16 [W]."""
+    if pairs is not None:
+        texts = [f"{len(first)} {first}{second}" for first, second in zip(texts, pairs, strict=True)]
+    return np.frombuffer(b"".join(hashlib.blake2b(text.encode(), digest_size=16).digest() for text in texts), "S16")
 
 
 class DistinctTexts:
-    """Numbers the distinct texts of a shard from 0, in the order of their first appearance."""
+    """Numbers distinct texts from 0, in the order of their first appearance.
 
-    def __init__(self) -> None:
-        self._numbers: dict[object, int] = {}
+    Args:
+        known: S16 [D], texts that have the first numbers.
+    """
+
+    def __init__(self, known: Digests) -> None:
+        self._numbers = np.argsort(known, kind="stable")
+        self._digests = known[self._numbers]  # sorted
 
     def __len__(self) -> int:
         """Distinct texts so far."""
-        return len(self._numbers)
+        return self._digests.size
 
-    def add(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> tuple[IntArray, IntArray]:
-        """Number the texts, or pairs of texts, of a window.
+    def add(self, texts: Digests) -> tuple[IntArray, IntArray]:
+        """Number the texts of a window, S16 [W].
 
         Returns:
             numbers: int64 [W], the number of each text.
             new: int64 [D], positions in the window of the texts that were not seen before, in the order of their
             numbers.
         """
-        before = len(self)
-        keys = map(_key, texts) if pairs is None else zip(map(_key, texts), map(_key, pairs), strict=True)
-        known = self._numbers
-        numbers = np.fromiter((known.setdefault(key, len(known)) for key in keys), np.int64, len(texts))
-        distinct, first = np.unique(numbers, return_index=True)
-        return numbers, first[distinct >= before]
-
-
-def _key(text: str) -> str | bytes:
-    if len(text) <= LONGEST_KEY:
-        return text
-    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+        distinct, first, inverse = np.unique(texts, return_index=True, return_inverse=True)
+        at = np.searchsorted(self._digests, distinct)
+        known = np.zeros(distinct.size, dtype=np.bool_)
+        inside = at < len(self)
+        known[inside] = self._digests[at[inside]] == distinct[inside]
+        numbers = np.empty(distinct.size, dtype=np.int64)
+        numbers[known] = self._numbers[at[known]]
+        new = np.sort(first[~known])
+        numbers[~known] = len(self) + np.searchsorted(new, first[~known])
+        self._digests = np.insert(self._digests, at[~known], distinct[~known])
+        self._numbers = np.insert(self._numbers, at[~known], numbers[~known])
+        return numbers[inverse], new

@@ -23,14 +23,16 @@ import pyarrow.parquet as pq
 
 from scorer.batching import IntArray
 from scorer.classifier import Classifier
+from scorer.distinct import known_type
 from scorer.errors import DataError, ParityError
 from scorer.fidelity import Fidelity, kth_highest, log_odds, loss_of_log_odds, measure_fidelity
 from scorer.listener import Listener
-from scorer.pipeline import EXACT_PRECISION, Clock, Stages, score_shards
+from scorer.pipeline import EXACT_PRECISION, score_shards
 from scorer.scoring import FloatArray
 from scorer.shard_writer import ShardWriter
 from scorer.shards import RunDirectory
 from scorer.sources import Shard, UnreadableError
+from scorer.stages import Clock, Stages
 
 # How many times the largest error seen a row that was not scored again may be off.
 SAFETY = 1.5
@@ -204,8 +206,9 @@ class Rescoring:
         self._listener.started(new.size)
         bounds = [np.searchsorted(new, [shard.first_row, shard.first_row + shard.rows]) for shard in self._shards]
         shards = [shard for shard, (start, stop) in zip(self._shards, bounds, strict=True) if start < stop]
+        known = np.empty(0, known_type(len(self._exact.classifier.labels)))
         try:
-            with contextlib.closing(score_shards(self._exact, shards, new)) as windows:
+            with contextlib.closing(score_shards(self._exact, shards, new, known)) as windows:
                 self._writer.write_rescored(self._directory.rescored / f"round-{len(files):02d}.parquet", windows)
         finally:
             self._listener.finished()

@@ -11,17 +11,18 @@ from pathlib import Path
 
 from scorer.classifier import OnnxClassifier
 from scorer.config import LENGTH_MULTIPLE, RunConfig
+from scorer.distinct import most_texts
 from scorer.errors import DataError, NothingScoredError, UsageError
 from scorer.labels import UNKNOWN, UNKNOWN_SHARE, LabelEncoder, resolve_labels, shown
 from scorer.listener import Listener, Silence
 from scorer.machine import allowed_threads
 from scorer.manifest import Manifest, fingerprint_of
 from scorer.model_directory import ModelContract, ModelDirectory, open_model_directory
-from scorer.pipeline import KNOWN_LOGITS, Clock, Stages
 from scorer.report import versions
 from scorer.session import import_onnxruntime, installed_onnxruntime
 from scorer.shards import RunDirectory
 from scorer.sources import Plan, Source, open_source, plan_source, remember_places
+from scorer.stages import Clock, Stages
 from scorer.tokenization import TextEncoder
 from scorer.tuning import choose_setting, decisive, setting_of
 
@@ -125,7 +126,7 @@ def prepare(config: RunConfig, listener: Listener | None = None) -> Job:
         length_multiple=LENGTH_MULTIPLE[device] if max_length % LENGTH_MULTIPLE[device] == 0 else 1,
         max_batch_tokens=setting.max_batch_tokens,
         pad_token_id=model.contract.pad_token_id,
-        window_rows=min(config.window_rows, max(1, KNOWN_LOGITS // len(model.contract.label_names))),
+        window_rows=min(config.window_rows, most_texts(len(model.contract.label_names))),
         streams=setting.streams,
         clock=clock,
         progress=listener.advanced,

@@ -26,7 +26,7 @@ class Counts:
         scored: rows with a loss.
         rejected: rows that cannot be scored.
         rejected_by_reason: rejected rows of each reason.
-        distinct: texts that inference computed; a text that comes again in its shard takes the answer it got before.
+        distinct: texts that inference computed; a text that comes again takes the answer it got before.
         truncated: scored rows whose text was cut to the maximum length.
         tokens: real tokens that inference computed.
         padded_tokens: tokens that inference computed, padding included.

@@ -30,6 +30,7 @@ from scorer.session import installed_onnxruntime
 from scorer.shard_writer import ShardWriter, Written
 from scorer.sources import LeftOut
 from scorer.tally import HEAD_ROWS, Tally
+from scorer.text_memory import TextMemory
 
 # Options of what is made of the shards; a finished run is ranked again when they change.
 STAGE_OPTIONS = ("ranked_top", "skip_bad_files", "rescore_top")
@@ -134,12 +135,14 @@ class _Progress:
 
 def _score_and_rank(progress: _Progress, started: float) -> RunReport:
     job, clock = progress.job, progress.job.stages.clock
-    writer = _writer(job)
+    alone = job.config.workers > 1 or len(job.plan.shards) == 1  # each shard, or the only one
+    memory = None if alone else TextMemory(job.directory, len(job.model.contract.label_names))
+    writer = _writer(job, memory)
     rescoring = _rescoring(job, writer, progress.listener)
     with clock.stage("judge"):
         fidelity = None if rescoring is None else rescoring.judge(job.config.allow_low_fidelity)
     scoring_started = time.perf_counter()
-    _write_shards(progress, writer)
+    _write_shards(progress, writer, memory)
     scoring_s = time.perf_counter() - scoring_started
     tally = progress.tally
     if tally.read == 0:
@@ -195,7 +198,7 @@ def _rescoring(job: Job, writer: ShardWriter, listener: Listener) -> Rescoring |
     )
 
 
-def _write_shards(progress: _Progress, writer: ShardWriter) -> None:
+def _write_shards(progress: _Progress, writer: ShardWriter, memory: TextMemory | None) -> None:
     """Score and write the shards that are not done."""
     job, listener = progress.job, progress.listener
     if progress.keeps:
@@ -209,7 +212,8 @@ def _write_shards(progress: _Progress, writer: ShardWriter) -> None:
     if job.config.workers > 1 and len(progress.left) > 1:
         engine = score_in_processes(job, writer, progress.left, listener)
     else:
-        engine = score_here(job.stages, writer, progress.left, skip_bad_files=job.config.skip_bad_files)
+        skips = job.config.skip_bad_files
+        engine = score_here(job.stages, writer, progress.left, skip_bad_files=skips, memory=memory)
     try:
         with contextlib.closing(engine) as told:
             for each in told:
@@ -217,9 +221,10 @@ def _write_shards(progress: _Progress, writer: ShardWriter) -> None:
         progress.look()
     finally:
         listener.finished()
+    job.directory.forget_texts()
 
 
-def _writer(job: Job) -> ShardWriter:
+def _writer(job: Job, memory: TextMemory | None) -> ShardWriter:
     label_names, columns = job.model.contract.label_names, job.stages.source.columns
     return ShardWriter(
         job.directory,
@@ -229,6 +234,7 @@ def _writer(job: Job) -> ShardWriter:
         top_k=job.config.top_k_probabilities,
         metadata={"label_names": label_names, "columns": dataclasses.asdict(columns), **_identity(job)},
         head_ends=job.plan.shards[0].first_row + HEAD_ROWS,
+        memory=memory,
     )
 
 

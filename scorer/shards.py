@@ -67,6 +67,11 @@ class RunDirectory:
         return self.path / schema.MANIFEST_FILE
 
     @property
+    def texts(self) -> Path:
+        """Folder of the texts that are remembered from shard to shard, while shards are missing; see `TextMemory`."""
+        return self.path / ".texts"
+
+    @property
     def sorting(self) -> Path:
         """Folder of what does not fit into memory while the ranking is made."""
         return self.path / ".sorting"
@@ -189,6 +194,16 @@ class RunDirectory:
                 else:
                     item.unlink(missing_ok=True)
 
+    def forget_texts(self) -> None:
+        """Remove what was remembered of texts: no shard is missing.
+
+        Raises:
+            OutputError: it cannot be removed.
+        """
+        if self.texts.exists():
+            with writing(self.texts):
+                shutil.rmtree(self.texts)
+
     def write_text(self, file: Path, content: str) -> None:
         """Write a small file atomically."""
         with writing(file), replacing(file) as temporary:
@@ -202,8 +217,9 @@ class RunDirectory:
             for folder in (self.path, self.scores, self.rejects):
                 self._make(folder)
                 remove_unfinished(folder)
-            if self.rescored.exists():
-                remove_unfinished(self.rescored)
+            for folder in (self.rescored, self.texts):
+                if folder.exists():
+                    remove_unfinished(folder)
             shutil.rmtree(self.sorting, ignore_errors=True)
 
     def _make(self, folder: Path) -> None:
@@ -220,7 +236,7 @@ class RunDirectory:
 
     def _results(self) -> tuple[Path, ...]:
         files = (self.run_file, self.ranked, self.path / schema.REJECTS_FILE)
-        return (*files, self.scores, self.rescored, self.rejects, self.manifest_file)
+        return (*files, self.scores, self.rescored, self.rejects, self.texts, self.manifest_file)
 
 
 def in_order(parts: Iterable[Path]) -> list[Path]:

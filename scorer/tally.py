@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from scorer.agreement import Agreement, measure_agreement
-from scorer.pipeline import ScoredWindow
+from scorer.stages import ScoredWindow
 
 # Rows at the head of a run whose given and predicted labels are compared.
 HEAD_ROWS = 8_192
@@ -57,7 +57,7 @@ class Tally:
         return cls(
             read=window.records.num_rows + window.rejects.num_rows,
             scored=window.records.num_rows,
-            distinct=window.new_lengths.size,
+            distinct=window.new_texts.size,
             truncated=int(window.truncated.sum()),
             tokens=window.tokens,
             padded_tokens=window.padded_tokens,

@@ -20,13 +20,14 @@ from scorer.errors import ModelError, ParityError
 from scorer.exact_head import PILOT_FILE, Rescoring
 from scorer.labels import resolve_labels
 from scorer.listener import Silence
-from scorer.pipeline import Clock, Stages, score_shards
+from scorer.pipeline import score_shards
 from scorer.ranking import rank
 from scorer.shard_writer import ShardWriter
 from scorer.shards import RunDirectory
 from scorer.sources import Source, plan_source
 from scorer.sources.columnar import ParquetTable
 from scorer.sources.columns import Columns
+from scorer.stages import Clock, Stages
 
 
 class Logits:

@@ -5,24 +5,39 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Generator, Iterable
 
-from scorer.pipeline import Stages, score_shards
+from scorer.pipeline import score_shards
 from scorer.shard_writer import ShardWriter, Written
 from scorer.sources import LeftOut, Shard, UnreadableError
+from scorer.stages import Stages
+from scorer.text_memory import TextMemory
 
 
 def score_here(
-    stages: Stages, writer: ShardWriter, shards: Iterable[Shard], *, skip_bad_files: bool
+    stages: Stages,
+    writer: ShardWriter,
+    shards: Iterable[Shard],
+    *,
+    skip_bad_files: bool,
+    memory: TextMemory | None = None,
 ) -> Generator[Written | LeftOut]:
     """Score and write shards in order, and tell of each window as it is written, and of each shard left out.
+
+    Args:
+        stages: the parts of the loop.
+        writer: writes shards.
+        shards: what to score.
+        skip_bad_files: leave out what cannot be read.
+        memory: texts of the finished shards, which are not computed again; None: each shard stands on its own.
 
     Raises:
         UnreadableError: a shard cannot be read, and `skip_bad_files` is not set.
     """
     left = iter(shards)  # taken from one by one, so that what follows upon a bad shard is still there
     while True:
+        known = None if memory is None else memory.load()
         try:
             with (
-                contextlib.closing(score_shards(stages, left)) as windows,
+                contextlib.closing(score_shards(stages, left, known=known)) as windows,
                 contextlib.closing(writer.write(windows)) as written,
             ):
                 yield from written

@@ -24,10 +24,10 @@ from scorer.engines.worker import NEXT, Finished, Message, NotHere, Task, no_pro
 from scorer.errors import WorkerError
 from scorer.files import remove_unfinished
 from scorer.listener import Listener
-from scorer.pipeline import Clock
 from scorer.prepare import Job, open_classifier
 from scorer.shard_writer import ShardWriter, Written
 from scorer.sources import LeftOut, Shard, Table
+from scorer.stages import Clock
 from scorer.tally import Tally
 
 # Where the NVIDIA driver lists its devices.

@@ -19,10 +19,10 @@ from scorer.batching import Batch
 from scorer.classifier import Classifier
 from scorer.engines.local import score_here
 from scorer.errors import ScorerError
-from scorer.pipeline import Stages
 from scorer.scoring import FloatArray
 from scorer.shard_writer import ShardWriter, Written
 from scorer.sources import LeftOut, Shard
+from scorer.stages import Stages
 
 NEXT: Literal["next"] = "next"  # asks for a shard
 

@@ -1,0 +1,149 @@
+"""Rows to windows: everything before inference.
+
+read → accept or reject → tokenize → bucket → collate
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scorer.batching import Encoded, IntArray, batches
+from scorer.distinct import DistinctTexts, KnownTexts, digests, most_texts
+from scorer.labels import MISSING, UNKNOWN
+from scorer.scoring import LabelArray
+from scorer.sources import Shard, read_shards
+from scorer.stages import Stages, TextEncoderLike, Window
+
+
+def prepare_windows(
+    stages: Stages, shards: Iterable[Shard], only: IntArray | None, known: KnownTexts, *, across: bool
+) -> Generator[Window]:
+    """Windows of shards, in input order.
+
+    Args:
+        stages: the parts of the loop.
+        shards: what to read.
+        only: int64, sorted; where it is given, no other rows than these are looked at.
+        known: texts that were computed before.
+        across: whether texts are remembered from shard to shard.
+    """
+    records = read_shards(stages.source, shards, stages.window_rows)
+    most = most_texts(len(stages.classifier.labels))
+    seen, done = _SeenTexts(stages.encoder, known), 0
+    while True:
+        with stages.clock.stage("read"):
+            found = next(records, None)
+        if found is None:
+            return
+        shard, batch = found
+        done += batch.num_rows
+        if only is not None:
+            rows = batch.column("row").to_numpy()
+            start, stop = np.searchsorted(only, [rows[0], rows[-1] + 1])
+            batch = batch.filter(pa.array(np.isin(rows, only[start:stop])))
+        ends_shard = done == shard.rows
+        forgets = len(seen) >= most or (ends_shard and not across)
+        yield _prepare_window(stages, shard, seen, batch, ends_shard=ends_shard, forgets=forgets)
+        if forgets:
+            seen = _SeenTexts(stages.encoder, known[:0])
+        if ends_shard:
+            done = 0
+
+
+class _SeenTexts:
+    """The distinct texts as they come: each is tokenized once.
+
+    Args:
+        encoder: tokenizes.
+        known: texts that came before.
+
+    Attributes:
+        lengths: int64 [D], tokens of the distinct texts so far.
+        truncated: bool [D], which of them were cut.
+    """
+
+    def __init__(self, encoder: TextEncoderLike, known: KnownTexts) -> None:
+        self._encoder, self._type = encoder, known.dtype
+        self._distinct = DistinctTexts(known["digest"])
+        self.lengths = known["n_tokens"].astype(np.int64)
+        self.truncated = known["truncated"].copy()
+
+    def __len__(self) -> int:
+        """Distinct texts so far."""
+        return len(self._distinct)
+
+    def add(self, texts: list[str], pairs: list[str] | None) -> tuple[IntArray, KnownTexts, Encoded]:
+        """Numbers of a window's texts, int64 [W], and those that are new: what is known of them and their token ids."""
+        keys = digests(texts, pairs)
+        numbers, new = self._distinct.add(keys)
+        encoded = self._encoder.encode([texts[i] for i in new], None if pairs is None else [pairs[i] for i in new])
+        new_texts = np.zeros(new.size, self._type)
+        new_texts["digest"], new_texts["n_tokens"] = keys[new], encoded.lengths
+        new_texts["truncated"] = encoded.truncated
+        self.lengths = np.concatenate([self.lengths, encoded.lengths])
+        self.truncated = np.concatenate([self.truncated, encoded.truncated])
+        return numbers, new_texts, encoded
+
+
+def _prepare_window(
+    stages: Stages, shard: Shard, seen: _SeenTexts, batch: pa.RecordBatch, *, ends_shard: bool, forgets: bool
+) -> Window:
+    clock = stages.clock
+    with clock.stage("accept"):
+        labels = stages.labels.encode(batch.column("label"))  # int32 [W]
+        reasons = reject_reasons(batch, labels)
+        accepted = pc.is_null(reasons)
+        records = batch.filter(accepted)
+        refused = pc.invert(accepted)
+        rejects = batch.filter(refused).append_column("reason", reasons.filter(refused))
+        labels = labels[accepted.to_numpy(zero_copy_only=False)]
+    with clock.stage("tokenize"):
+        texts = records.column("text").to_pylist()
+        pairs = records.column("text_pair").to_pylist() if "text_pair" in records.schema.names else None
+        numbers, new_texts, encoded = seen.add(texts, pairs)
+    with clock.stage("collate"):
+        padded = tuple(batches(encoded, stages.max_batch_tokens, stages.pad_token_id, stages.length_multiple))
+    return Window(
+        shard=shard,
+        ends_shard=ends_shard,
+        forgets=forgets,
+        records=records,
+        labels=labels,
+        lengths=seen.lengths[numbers],
+        truncated=seen.truncated[numbers],
+        numbers=numbers,
+        batches=padded,
+        new_texts=new_texts,
+        rejects=rejects,
+    )
+
+
+def reject_reasons(batch: pa.RecordBatch, labels: LabelArray) -> pa.Array:
+    """Why rows cannot be scored.
+
+    Args:
+        batch: rows in the source schema [W].
+        labels: int32 [W], encoded labels.
+
+    Returns:
+        string [W]: a reason of `schema.REJECT_REASONS`, null for rows that can be scored. A row with several
+        faults gets the first: its text before its label.
+    """
+    names = [name for name in ("text", "text_pair") if name in batch.schema.names]
+    missing = pa.array(np.zeros(batch.num_rows, dtype=bool))
+    blank = missing
+    for name in names:
+        text = batch.column(name)
+        missing = pc.or_(missing, pc.is_null(text))
+        blank = pc.or_(blank, pc.fill_null(pc.equal(pc.utf8_trim_whitespace(text), ""), fill_value=False))
+    conditions = pc.make_struct(
+        missing,
+        blank,
+        pa.array(labels == MISSING),
+        pa.array(labels == UNKNOWN),
+    )
+    return pc.case_when(conditions, "text_missing", "text_blank", "label_missing", "label_unknown")

@@ -49,7 +49,7 @@ class DistinctTexts:
     """
 
     def __init__(self, known: Digests) -> None:
-        self._numbers = np.argsort(known, kind="stable")
+        self._numbers = np.argsort(known, kind="stable").astype(np.int32)
         self._digests = known[self._numbers]  # sorted
 
     def __len__(self) -> int:
@@ -74,5 +74,5 @@ class DistinctTexts:
         new = np.sort(first[~known])
         numbers[~known] = len(self) + np.searchsorted(new, first[~known])
         self._digests = np.insert(self._digests, at[~known], distinct[~known])
-        self._numbers = np.insert(self._numbers, at[~known], numbers[~known])
+        self._numbers = np.insert(self._numbers, at[~known], numbers[~known])  # int32
         return numbers[inverse], new

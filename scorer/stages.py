@@ -38,7 +38,7 @@ class Window:
             stand on its own.
         records: accepted rows in the source schema [W].
         labels: int32 [W], class index of each accepted row.
-        lengths: int64 [W], tokens of each accepted row.
+        lengths: int32 [W], tokens of each accepted row.
         truncated: bool [W], rows whose text was cut.
         numbers: int64 [W], for each accepted row the number of its text among the distinct texts that are remembered.
         batches: the D texts that are not remembered yet, padded, longest first; their `rows` count from 0 in the order

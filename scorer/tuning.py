@@ -33,7 +33,9 @@ DEVICE_BATCH_TOKENS = (16_384, 32_768, 65_536, 131_072)
 DEVICE_STREAMS = (1, 2)
 # Tokens that a candidate computes per round, for each stream; the fastest of the rounds counts.
 HOST_TOKENS, DEVICE_TOKENS = 8_192, 1_048_576
-ROUNDS = 2
+ROUNDS = 3
+# Times the default's rate that another setting must reach to replace it: less is within a probe's noise.
+CLEARLY_FASTER = 1.05
 # A run of so many rows takes minutes on a CPU, and makes the probe of some seconds itself.
 TUNED_ROWS = 50_000
 # Lengths of the probe's texts in tokens: many short ones and few long ones, as corpora have them.
@@ -64,7 +66,7 @@ class Tuning:
     """What a probe measured.
 
     Attributes:
-        best: the fastest setting.
+        best: the fastest setting, or the default where none is clearly faster.
         tokens_per_s: real tokens per second of every setting tried.
     """
 
@@ -170,6 +172,9 @@ def tune(
         if not on_host(device):
             break  # a GPU's sessions do not compute on threads
     best = max(rates, key=lambda setting: rates[setting])
+    default = default_setting(device, threads, longest)
+    if rates[best] < CLEARLY_FASTER * rates.get(default, 0.0):
+        best = default
     _keep(model, device, threads, best, notify)
     return Tuning(best, tuple(rates.items())), device
 

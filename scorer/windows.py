@@ -62,14 +62,14 @@ class _SeenTexts:
         known: texts that came before.
 
     Attributes:
-        lengths: int64 [D], tokens of the distinct texts so far.
+        lengths: int32 [D], tokens of the distinct texts so far.
         truncated: bool [D], which of them were cut.
     """
 
     def __init__(self, encoder: TextEncoderLike, known: KnownTexts) -> None:
         self._encoder, self._type = encoder, known.dtype
         self._distinct = DistinctTexts(known["digest"])
-        self.lengths = known["n_tokens"].astype(np.int64)
+        self.lengths = known["n_tokens"].copy()
         self.truncated = known["truncated"].copy()
 
     def __len__(self) -> int:
@@ -84,7 +84,7 @@ class _SeenTexts:
         new_texts = np.zeros(new.size, self._type)
         new_texts["digest"], new_texts["n_tokens"] = keys[new], encoded.lengths
         new_texts["truncated"] = encoded.truncated
-        self.lengths = np.concatenate([self.lengths, encoded.lengths])
+        self.lengths = np.concatenate([self.lengths, new_texts["n_tokens"]])
         self.truncated = np.concatenate([self.truncated, encoded.truncated])
         return numbers, new_texts, encoded
 

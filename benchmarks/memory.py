@@ -2,8 +2,8 @@
 
     python benchmarks/memory.py MODEL_DIR DATA... [--rows 15000 30000 60000 120000] [--output FILE.json]
 
-Files may be named more than once to make a corpus long enough. Says at the end how the peak grew from the smallest
-to the largest corpus.
+Files may be named more than once to make a corpus long enough; texts that come again are read, written and ranked
+again, but computed once. Says at the end how the peak grew from the smallest to the largest corpus.
 """
 
 from __future__ import annotations

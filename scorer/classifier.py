@@ -88,6 +88,10 @@ class OnnxClassifier:
             )
         return logits.astype(np.float32, copy=False)
 
+    def close(self) -> None:
+        """Give the session's memory back; nothing is computed any more."""
+        del self._session
+
     def _run(self, batch: Batch) -> FloatArray:
         feeds = {name: getattr(batch, name) for name in self._inputs}
         if self.device == "cpu":

@@ -156,6 +156,8 @@ def _score_and_rank(progress: _Progress, started: float) -> RunReport:
         if rescoring is not None and fidelity is not None and asked:
             exact_head = rescoring.rescore(asked, fidelity.max_log_odds_difference)
     progress.listener.info(f"Ranking {tally.scored:,} rows.")
+    del rescoring
+    job.classifier.close()  # ranking needs the memory more
     with clock.stage("rank"):
         gather_rejects(job.directory.path, writer.rejects_schema)
         rank(job.directory.path, top=job.config.ranked_top, notify=progress.listener.info)

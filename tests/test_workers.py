@@ -203,15 +203,20 @@ score(RunConfig(model=Path({str(config.model)!r}), data={config.data!r} * 200, o
     while not list(config.output.glob("scores/part-*.parquet")):
         assert parent.poll() is None, parent.communicate()
         time.sleep(0.05)
+    workers = children(parent.pid)
+    assert len(workers) == 2
     parent.kill()
     parent.wait()
     for _ in range(100):
-        done = len(list(config.output.glob("scores/part-*.parquet")))
+        if not any(b"scorer.engines.worker" in read(Path(f"/proc/{worker}/cmdline")) for worker in workers):
+            return
         time.sleep(0.1)
-        if done == len(list(config.output.glob("scores/part-*.parquet"))):
-            break
-    left = [p for p in Path("/proc").glob("[0-9]*/cmdline") if b"scorer.engines.worker" in read(p)]
-    assert not left
+    pytest.fail(f"workers {workers} outlive their parent")
+
+
+def children(parent: int) -> list[int]:
+    stats = [read(file).rpartition(b")") for file in Path("/proc").glob("[0-9]*/stat")]
+    return [int(name.split()[0]) for name, _, rest in stats if rest and int(rest.split()[1]) == parent]
 
 
 def read(file: Path) -> bytes:

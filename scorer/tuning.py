@@ -119,7 +119,7 @@ def choose_setting(
     if kept is None and rows >= TUNED_ROWS:
         notify("Looking for the fastest batches on this machine (once; kept beside the model).")
         kept = tune(model, config.provider, threads, longest, _say_nothing)[0].best
-        notify(f"Fastest: {kept}.")
+        notify(f"Kept: {kept}.")
     kept = kept or default
     return dataclasses.replace(kept, max_batch_tokens=max(kept.max_batch_tokens, longest))
 
@@ -145,7 +145,7 @@ def tune(
     longest: int,
     notify: Callable[[str], None],
 ) -> tuple[Tuning, str]:
-    """Try settings on the model and keep the fastest beside it.
+    """Try settings on the model and keep the fastest beside it, or the default where none is clearly faster.
 
     Args:
         model: the model directory; where it cannot be written, the answer is not kept, and `notify` is told.

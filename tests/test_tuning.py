@@ -120,7 +120,7 @@ def test_a_directory_that_cannot_be_written_is_said(own_model: Path, monkeypatch
 def test_the_command_prints_the_fastest(scorer: Callable[..., object], own_model: Path) -> None:
     done = scorer("tune", own_model, "--threads", 1)
     assert done.returncode == 0, done.stderr  # type: ignore[attr-defined]
-    assert done.stdout.startswith("Fastest on cpu: batches of ")  # type: ignore[attr-defined]
+    assert done.stdout.startswith("Kept for cpu: batches of ")  # type: ignore[attr-defined]
     assert (own_model / TUNING_FILE).exists()
 
 

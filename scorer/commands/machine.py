@@ -39,8 +39,8 @@ def tune_command(model_dir: Path, provider: Provider, threads: int | None) -> No
     """Find the fastest batches for a model on this machine.
 
     Tries one batch at a time on all threads and a thread per batch, with small and with large batches, for some
-    seconds. Runs on this machine take what was fastest; it is kept in MODEL_DIR/tuning.json. A run of 50,000 rows or
-    more does this by itself.
+    seconds. Runs on this machine take what was fastest, or the default where nothing is 5% faster; it is kept in
+    MODEL_DIR/tuning.json. A run of 50,000 rows or more does this by itself.
     """
     from scorer.machine import allowed_threads
     from scorer.model_directory import open_model_directory
@@ -50,7 +50,7 @@ def tune_command(model_dir: Path, provider: Provider, threads: int | None) -> No
         raise UsageError(f"--threads is {threads}; it must be at least 1.")
     model = open_model_directory(model_dir)
     tuning, device = tune(model, provider, threads or allowed_threads(), model.contract.max_length, say)
-    click.echo(f"Fastest on {device}: {tuning.best}.")
+    click.echo(f"Kept for {device}: {tuning.best}. (The default stays unless another is 5% faster.)")
 
 
 @click.command(

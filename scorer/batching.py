@@ -7,7 +7,7 @@ their scores, only the time they take.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -36,22 +36,33 @@ class Encoded:
         """Tokens of each text: int64 [W]."""
         return np.diff(self.offsets)
 
+    @staticmethod
+    def joined(parts: Sequence[Encoded]) -> Encoded:
+        """The texts of all parts, in their order; all parts have segments, or none."""
+        ids = np.concatenate([np.empty(0, np.int32), *(part.ids for part in parts)])
+        lengths = np.concatenate([np.empty(0, np.int64), *(part.lengths for part in parts)])
+        truncated = np.concatenate([np.empty(0, np.bool_), *(part.truncated for part in parts)])
+        segments = [part.type_ids for part in parts if part.type_ids is not None]
+        return Encoded(
+            ids, np.concatenate([[0], np.cumsum(lengths)]), truncated, np.concatenate(segments) if segments else None
+        )
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Batch:
-    """Right-padded rows, ready for a classifier.
+    """Right-padded rows, ready for a classifier; in narrow integers, since batches wait for it by the window.
 
     Attributes:
         rows: int64 [B], positions of these rows in their window.
-        input_ids: int64 [B, T].
-        attention_mask: int64 [B, T], 1 on real tokens.
-        token_type_ids: int64 [B, T].
+        input_ids: int32 [B, T].
+        attention_mask: int8 [B, T], 1 on real tokens.
+        token_type_ids: int8 [B, T].
     """
 
     rows: IntArray
-    input_ids: IntArray
-    attention_mask: IntArray
-    token_type_ids: IntArray
+    input_ids: npt.NDArray[np.int32]
+    attention_mask: npt.NDArray[np.int8]
+    token_type_ids: npt.NDArray[np.int8]
 
     def take(self, rows: slice | npt.NDArray[np.bool_]) -> Batch:
         """Some of the batch's rows, padded as they are."""
@@ -103,7 +114,7 @@ def collate(encoded: Encoded, rows: IntArray, pad_token_id: int, length_multiple
         length_multiple: T is a multiple of this.
 
     Returns:
-        The batch; every array int64 [B, T] with T the longest of the rows, rounded up.
+        The batch; its arrays are [B, T] with T the longest of the rows, rounded up.
     """
     lengths = encoded.lengths[rows]  # [B]
     shape = (rows.size, round_up(int(lengths.max()), length_multiple))  # (B, T)
@@ -111,12 +122,12 @@ def collate(encoded: Encoded, rows: IntArray, pad_token_id: int, length_multiple
     real = columns < lengths[:, None]  # bool [B, T]
     # Position in `ids` of every real token, row after row: the row's offset plus the column.
     token = (encoded.offsets[rows][:, None] + columns)[real]
-    input_ids = np.full(shape, pad_token_id, dtype=np.int64)
+    input_ids = np.full(shape, pad_token_id, dtype=np.int32)
     input_ids[real] = encoded.ids[token]
-    token_type_ids = np.zeros(shape, dtype=np.int64)
+    token_type_ids = np.zeros(shape, dtype=np.int8)
     if encoded.type_ids is not None:
         token_type_ids[real] = encoded.type_ids[token]
-    return Batch(rows, input_ids, real.astype(np.int64), token_type_ids)
+    return Batch(rows, input_ids, real.astype(np.int8), token_type_ids)
 
 
 def batches(encoded: Encoded, max_batch_tokens: int, pad_token_id: int, length_multiple: int = 1) -> Iterator[Batch]:

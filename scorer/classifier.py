@@ -93,7 +93,7 @@ class OnnxClassifier:
         del self._session
 
     def _run(self, batch: Batch) -> FloatArray:
-        feeds = {name: getattr(batch, name) for name in self._inputs}
+        feeds = {name: getattr(batch, name).astype(np.int64) for name in self._inputs}  # int64 [B, T] each
         if self.device == "cpu":
             logits: FloatArray = self._session.run([self._output], feeds)[0]
             return logits

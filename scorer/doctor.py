@@ -113,8 +113,8 @@ def _try_provider(name: Any, built_in: tuple[str, ...]) -> str:
     try:
         model = open_model_directory(demo_model())
         classifier = OnnxClassifier(model.model_file, model.contract.label_names, name)
-        ones = np.ones((1, 4), dtype=np.int64)
-        classifier(Batch(np.zeros(1, dtype=np.int64), ones, ones, ones * 0))
+        ids, ones = np.ones((1, 4), dtype=np.int32), np.ones((1, 4), dtype=np.int8)
+        classifier(Batch(np.zeros(1, dtype=np.int64), ids, ones, ones * 0))
     except ScorerError as error:
         return str(error)
     return "starts"

@@ -204,7 +204,7 @@ def _torch_logits(checkpoint: Checkpoint, encoded: Encoded, batch_rows: int) -> 
         if takes_types:
             feeds["token_type_ids"] = batch.token_type_ids
         with torch.inference_mode():
-            output: Any = checkpoint.model(**{name: torch.from_numpy(ids) for name, ids in feeds.items()})
+            output: Any = checkpoint.model(**{name: torch.from_numpy(ids).long() for name, ids in feeds.items()})
         logits.append(output.logits.numpy())  # [B, C]
     result: FloatArray = np.concatenate(logits)
     return result

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -13,9 +14,15 @@ from tokenizers import Encoding, Tokenizer
 
 from scorer.batching import Encoded
 from scorer.errors import ModelError, UsageError
+from scorer.prefetch import prefetch
 
+# Texts, and their characters, that the library works on at a time: what it makes of a text takes a hundred bytes and
+# more per token, until the ids are taken from it.
+CHUNK_TEXTS, CHUNK_CHARACTERS = 1024, 2**20
 # Characters per token to keep above which a text is shortened before it is tokenized with others.
-LONG_TEXT, LONG_TEXT_OF_PAIR = 64, 2
+LONG_TEXT, LONG_TEXT_OF_PAIR = 32, 2
+# Characters per token to keep in which the place to cut is looked for first; of a pair the longer text must be found.
+FIRST_LOOK, FIRST_LOOK_OF_PAIR = 16, 64
 # Tokens by which the longer text of a pair stays longer: the longer one gets the odd token of the room for both.
 LEAD = 16
 
@@ -98,31 +105,32 @@ class TextEncoder:
         Returns:
             Token ids, ragged, with special tokens, each at most `max_length` long.
         """
-        inputs: list[str] | list[tuple[str, str]]
-        if pairs is None:
-            inputs = [text.short for text in self._shortened(texts, LONG_TEXT)]
-        else:
-            first, second = (self._shortened(part, LONG_TEXT_OF_PAIR) for part in (texts, pairs))
-            inputs = [(a.beside(b), b.beside(a)) for a, b in zip(first, second, strict=True)]
-        encodings: list[Encoding] = self._tokenizer.encode_batch_fast(inputs)
-        lengths = np.fromiter((len(e) for e in encodings), dtype=np.int64, count=len(encodings))  # [W]
-        offsets = np.zeros(len(encodings) + 1, dtype=np.int64)
-        np.cumsum(lengths, out=offsets[1:])
-        ids = np.empty(offsets[-1], dtype=np.int32)  # [total_tokens]
-        for encoding, start, stop in zip(encodings, offsets[:-1], offsets[1:], strict=True):
-            ids[start:stop] = encoding.ids
-        truncated = np.fromiter((bool(e.overflowing) for e in encodings), np.bool_, len(encodings))
-        return Encoded(ids, offsets, truncated, self._type_ids(encodings, offsets, pairs is not None))
+        with contextlib.closing(prefetch(self._encodings(texts, pairs))) as chunks:
+            return Encoded.joined([_taken_from(chunk, segments=pairs is not None) for chunk in chunks])
 
-    def _shortened(self, texts: Sequence[str], long: int) -> list[_Shortened]:
+    def _encodings(self, texts: Sequence[str], pairs: Sequence[str] | None) -> Generator[list[Encoding]]:
+        """What the library makes of the texts, a chunk at a time."""
+        for chunk in _chunks(texts, pairs):
+            first = texts[chunk]
+            if pairs is None:
+                yield self._tokenizer.encode_batch_fast(
+                    [text.short for text in self._shortened(first, LONG_TEXT, FIRST_LOOK)]
+                )
+            else:
+                both = (self._shortened(part, LONG_TEXT_OF_PAIR, FIRST_LOOK_OF_PAIR) for part in (first, pairs[chunk]))
+                inputs = [(a.beside(b), b.beside(a)) for a, b in zip(*both, strict=True)]
+                yield self._tokenizer.encode_batch_fast(inputs)
+
+    def _shortened(self, texts: Sequence[str], long: int, look: int) -> list[_Shortened]:
         """The texts; those of over `long` characters per token to keep without most of what truncation takes away.
 
         The library works through the whole of a text before it cuts. What it cuts off it keeps, at a hundred bytes and
-        more per token, and of a pair every piece of one text with every piece of the other.
+        more per token, and of a pair every piece of one text with every piece of the other. So the place to cut is
+        looked for in `look` characters per token to keep, and in more where they hold too few tokens.
         """
         shortened = [_Shortened(text, text, 0) for text in texts]
         left = [index for index, text in enumerate(texts) if len(text) > long * self._max_length]
-        size = LONG_TEXT * self._max_length
+        size = look * self._max_length
         while left:
             pieces = [self._end(texts[index], size) for index in left]
             encodings = self._tokenizer.encode_batch(pieces, add_special_tokens=False)
@@ -147,11 +155,33 @@ class TextEncoder:
             return text
         return text[:size] if self._keeps_start else text[-size:]
 
-    def _type_ids(self, encodings: Sequence[Encoding], offsets: np.ndarray, pairs: bool) -> np.ndarray | None:
-        # A template gives every single text the same segments; one look tells whether they are all zero.
-        if not encodings or (not pairs and not any(encodings[0].type_ids)):
-            return None
+
+def _chunks(texts: Sequence[str], pairs: Sequence[str] | None) -> Generator[slice]:
+    """Slices of the texts that are tokenized at a time."""
+    start = characters = 0
+    for position, text in enumerate(texts):
+        size = len(text) + (len(pairs[position]) if pairs is not None else 0)
+        if position - start == CHUNK_TEXTS or (position > start and characters + size > CHUNK_CHARACTERS):
+            yield slice(start, position)
+            start, characters = position, 0
+        characters += size
+    if start < len(texts):
+        yield slice(start, len(texts))
+
+
+def _taken_from(encodings: Sequence[Encoding], *, segments: bool) -> Encoded:
+    """The ids of a chunk; segments of single texts are looked at as well, since a template may give them one."""
+    lengths = np.fromiter((len(e) for e in encodings), dtype=np.int64, count=len(encodings))  # [W]
+    offsets = np.zeros(len(encodings) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    ids = np.empty(offsets[-1], dtype=np.int32)  # [total_tokens]
+    type_ids = None
+    # A template gives every single text the same segments; one look tells whether they are all zero.
+    if segments or any(encodings[0].type_ids):
         type_ids = np.empty(offsets[-1], dtype=np.int8)
-        for encoding, start, stop in zip(encodings, offsets[:-1], offsets[1:], strict=True):
+    for encoding, start, stop in zip(encodings, offsets[:-1], offsets[1:], strict=True):
+        ids[start:stop] = encoding.ids
+        if type_ids is not None:
             type_ids[start:stop] = encoding.type_ids
-        return type_ids
+    truncated = np.fromiter((bool(e.overflowing) for e in encodings), np.bool_, len(encodings))
+    return Encoded(ids, offsets, truncated, type_ids)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,10 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from scorer.tokenization import LONG_TEXT, TextEncoder
+from scorer.tokenization import CHUNK_CHARACTERS, CHUNK_TEXTS, FIRST_LOOK_OF_PAIR, TextEncoder
 
 MAX_LENGTH = 16
-MOST = LONG_TEXT * MAX_LENGTH
+MOST = FIRST_LOOK_OF_PAIR * MAX_LENGTH
 WORDS = ["news", "a", "unbelievable", "☃", "新闻", "naïve", "x" * 90, "😀", "e\u0301", "...", "\u200f", "don't"]
 
 
@@ -46,6 +48,32 @@ def test_long_pairs_have_the_tokens_of_the_whole(side: str, model: Path) -> None
     few = ["x" * (3 * MOST), " " * (9 * MOST) + "end", "short"]
     assert_like_whole_texts(model, side, few, ["a second"] * 3)
     assert_like_whole_texts(model, side, ["a first"] * 3, few)
+
+
+@pytest.mark.parametrize("pairs", [False, True])
+def test_chunks_of_texts_stay_in_order(pairs: bool, model: Path) -> None:
+    noise = random.Random(8)
+    by_number = [" ".join(noise.choices(WORDS, k=1 + i % 10)) for i in range(2 * CHUNK_TEXTS + 1)]
+    assert_like_whole_texts(model, "right", by_number, by_number[::-1] if pairs else None)
+    by_size = ["a", "x " * (CHUNK_CHARACTERS // 4), "b", "y " * (CHUNK_CHARACTERS // 2), "c", *by_number[:CHUNK_TEXTS]]
+    assert_like_whole_texts(model, "right", by_size, ["a second"] * len(by_size) if pairs else None)
+
+
+PEAK_OF_TOKENIZING = """
+import resource, sys
+from pathlib import Path
+from scorer.tokenization import TextEncoder
+TextEncoder(Path(sys.argv[1]), 512).encode(["some long news of the day " * 160] * int(sys.argv[2]))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_memory_holds_what_the_library_makes_of_a_few_chunks(model: Path) -> None:
+    def peak_mib(texts: int) -> float:
+        command = [sys.executable, "-c", PEAK_OF_TOKENIZING, str(model / "tokenizer.json"), str(texts)]
+        return int(subprocess.run(command, check=True, capture_output=True).stdout) / 1024
+
+    assert peak_mib(2_500) < peak_mib(750) + 60  # it makes some 150 KB of each of these texts
 
 
 def test_a_pair_of_long_texts_takes_little_memory(model: Path) -> None:

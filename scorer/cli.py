@@ -62,6 +62,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal without Unicode shows escapes, and goes on
             stream.reconfigure(errors="backslashreplace")
+    # Before Arrow is imported: of its allocators this one gives memory back at once.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     signal.signal(signal.SIGTERM, _terminate)
     try:
         sys.exit(cli.main(prog_name="scorer", standalone_mode=False))

@@ -240,6 +240,9 @@ def test_int8_quantizes_the_matrix_products(bert: Path, tmp_path: Path, optimize
     assert all(name.startswith("first_token/") for name in left)
     assert bool(left) == (optimize == "O2")
     assert onnx.TensorProto.INT8 in {tensor.data_type for tensor in graph.initializer}
+    if optimize == "O2":
+        assert "FastGelu" in operators(directory)
+        assert "BiasGelu" not in operators(directory)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])

@@ -16,6 +16,8 @@ RankedBy = Literal["loss", "self_confidence", "normalized_margin", "entropy"]
 PROVIDERS: tuple[str, ...] = get_args(Provider)
 RANKED_BY: tuple[str, ...] = get_args(RankedBy)
 
+# What `scorer report` writes beside a ranking, where no other name is given.
+PAGE_FILE = "report.html"
 # Rows tokenized and length-sorted together. More rows waste less padding and take more memory;
 # at 8,192 news texts under the default budget, 99 of 100 padded tokens are real ones.
 WINDOW_ROWS = 8_192

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scorer import schema
+from scorer.config import PAGE_FILE
 from scorer.errors import OutputError
 from scorer.files import remove_unfinished, replacing, writing
 from scorer.lock import locked
@@ -182,13 +183,14 @@ class RunDirectory:
         return found
 
     def remove_results(self) -> None:
-        """Remove what a run wrote; the manifest goes last.
+        """Remove what a run wrote, and the page that shows its ranking; the manifest goes last.
 
         Raises:
             OutputError: something cannot be removed.
         """
         with writing(self.path):
-            for item in self._results():
+            page = [self.path / PAGE_FILE] if self.ranked.exists() else []
+            for item in (*page, *self._results()):
                 if item.is_dir():
                     shutil.rmtree(item)
                 else:

@@ -214,10 +214,19 @@ def test_max_length_cuts_and_flags(config: RunConfig) -> None:
 
 def test_overwrite_replaces_only_results(config: RunConfig) -> None:
     score(config)
-    (config.output / "notes.txt").write_text("mine")
+    for name in ("notes.txt", "report.html"):
+        (config.output / name).write_text("mine")
     score(dataclasses.replace(config, overwrite=True, limit=10))
     assert pl.read_parquet(config.output / "ranked.parquet").height == 10
     assert (config.output / "notes.txt").read_text() == "mine"
+    assert not (config.output / "report.html").exists()  # it showed the ranking that is gone
+
+
+def test_a_page_of_no_ranking_is_left_alone(config: RunConfig) -> None:
+    config.output.mkdir()
+    (config.output / "report.html").write_text("mine")
+    score(dataclasses.replace(config, overwrite=True))
+    assert (config.output / "report.html").read_text() == "mine"
 
 
 def test_two_runs_are_equal_in_every_value(config: RunConfig, tmp_path: Path) -> None:

@@ -8,8 +8,7 @@ import click
 
 from scorer.commands.common import OUTPUT, say
 from scorer.commands.help import Command, option
-
-PAGE = "report.html"
+from scorer.config import PAGE_FILE
 
 
 @click.command(
@@ -26,7 +25,7 @@ PAGE = "report.html"
     heading=OUTPUT,
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help=f"The page; an earlier one is replaced. [default: {PAGE} in DIR]",
+    help=f"The page; an earlier one is replaced. [default: {PAGE_FILE} in DIR]",
 )
 @option(
     "--plots",
@@ -67,7 +66,7 @@ def report_command(
     except MissingExtraError as error:
         say(f"The page has no pictures. {error}")
         drawn = {}
-    target = output or directory / PAGE
+    target = output or directory / PAGE_FILE
     write_page(target, render_page(examples, title=title or examples.name, about=figures.to_json(), drawn=drawn))
     click.echo(f"Page with {len(examples.items):,} of {examples.rows:,} rows: {target}")
     if plots is not None:

@@ -92,6 +92,11 @@ class OnnxClassifier:
         """Give the session's memory back; nothing is computed any more."""
         del self._session
 
+    @property
+    def closed(self) -> bool:
+        """Whether its memory was given back."""
+        return not hasattr(self, "_session")
+
     def _run(self, batch: Batch) -> FloatArray:
         feeds = {name: getattr(batch, name).astype(np.int64) for name in self._inputs}  # int64 [B, T] each
         if self.device == "cpu":

@@ -108,9 +108,16 @@ def prepare(config: RunConfig, listener: Listener | None = None) -> Job:
         device = classifier.device
         setting = None if earlier is None else setting_of(earlier.fingerprint, device, threads)
         setting = setting or choose_setting(
-            model, device, threads, max_length, config=config, rows=plan.rows, notify=listener.info
+            model,
+            device,
+            threads,
+            max_length,
+            config=config,
+            rows=plan.rows,
+            notify=listener.info,
+            before_probe=classifier.close,  # the probe takes sessions of its own
         )
-        if setting.session_threads > 1:
+        if classifier.closed or setting.session_threads > 1:
             classifier = open_classifier(config, model, threads=setting.session_threads)
     fingerprint |= {"device": classifier.provider, **decisive(setting)}
     directory.refuse_another_run(earlier, fingerprint)

@@ -100,6 +100,7 @@ def choose_setting(
     config: RunConfig,
     rows: int,
     notify: Callable[[str], None],
+    before_probe: Callable[[], None],
 ) -> Setting:
     """The setting of a run: what it asks for, what a probe found, or the default; a long run makes the probe itself.
 
@@ -111,6 +112,7 @@ def choose_setting(
         config: the run.
         rows: rows that it will score.
         notify: is told of a probe.
+        before_probe: called before one is made.
     """
     default = default_setting(device, threads, longest)
     if config.max_batch_tokens is not None:
@@ -118,6 +120,7 @@ def choose_setting(
     kept = kept_setting(model, device, threads)
     if kept is None and rows >= TUNED_ROWS:
         notify("Looking for the fastest batches on this machine (once; kept beside the model).")
+        before_probe()
         kept = tune(model, config.provider, threads, longest, _say_nothing)[0].best
         notify(f"Kept: {kept}.")
     kept = kept or default
@@ -164,11 +167,13 @@ def tune(
     rates: dict[Setting, float] = {}
     device = ""
     for session_threads in dict.fromkeys((1, threads)):
-        classifier = OnnxClassifier(model.model_file, model.contract.label_names, provider, threads=session_threads)
-        device = classifier.device
-        for setting in _candidates(device, threads, session_threads, longest):
-            rates[setting] = _rate(classifier, setting, model.contract.pad_token_id, longest)
-            notify(f"{setting}: {rates[setting]:,.0f} tokens/s")
+        with contextlib.closing(
+            OnnxClassifier(model.model_file, model.contract.label_names, provider, threads=session_threads)
+        ) as classifier:
+            device = classifier.device
+            for setting in _candidates(device, threads, session_threads, longest):
+                rates[setting] = _rate(classifier, setting, model.contract.pad_token_id, longest)
+                notify(f"{setting}: {rates[setting]:,.0f} tokens/s")
         if not on_host(device):
             break  # a GPU's sessions do not compute on threads
     best = max(rates, key=lambda setting: rates[setting])

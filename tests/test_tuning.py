@@ -127,6 +127,15 @@ def test_the_command_prints_the_fastest(scorer: Callable[..., object], own_model
 def test_short_runs_make_no_probe(own_model: Path) -> None:
     model = open_model_directory(own_model)
     config = RunConfig(model=own_model, data=("x",), output=Path("out"))
-    setting = choose_setting(model, "cpu", 2, 64, config=config, rows=49_999, notify=lambda _: None)
+    setting = choose_setting(
+        model,
+        "cpu",
+        2,
+        64,
+        config=config,
+        rows=49_999,
+        notify=lambda _: None,
+        before_probe=lambda: pytest.fail("probe"),
+    )
     assert setting == default_setting("cpu", 2, 64)
     assert not (own_model / TUNING_FILE).exists()

@@ -38,14 +38,16 @@ class Encoded:
 
     @staticmethod
     def joined(parts: Sequence[Encoded]) -> Encoded:
-        """The texts of all parts, in their order; all parts have segments, or none."""
+        """The texts of all parts, in their order; a part without segments beside one that has them has zeros."""
         ids = np.concatenate([np.empty(0, np.int32), *(part.ids for part in parts)])
         lengths = np.concatenate([np.empty(0, np.int64), *(part.lengths for part in parts)])
         truncated = np.concatenate([np.empty(0, np.bool_), *(part.truncated for part in parts)])
-        segments = [part.type_ids for part in parts if part.type_ids is not None]
-        return Encoded(
-            ids, np.concatenate([[0], np.cumsum(lengths)]), truncated, np.concatenate(segments) if segments else None
-        )
+        type_ids = None
+        if any(part.type_ids is not None for part in parts):
+            zeros = (np.zeros(part.ids.size, np.int8) for part in parts)
+            given = [zero if part.type_ids is None else part.type_ids for part, zero in zip(parts, zeros, strict=True)]
+            type_ids = np.concatenate(given)
+        return Encoded(ids, np.concatenate([[0], np.cumsum(lengths)]), truncated, type_ids)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

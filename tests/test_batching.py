@@ -72,3 +72,16 @@ def test_batches_give_every_token_back(texts: list[list[int]], budget: int) -> N
             back[int(row)] = ids[mask == 1].tolist()
             assert (ids[mask == 0] == -1).all()
     assert [back[i] for i in range(len(texts))] == texts
+
+
+def test_joined_parts_keep_their_segments() -> None:
+    one, two = np.array([[5, 6], [7, 8]], dtype=np.int32)
+    cut, segments = np.zeros(1, dtype=bool), np.array([0, 1], dtype=np.int8)
+    parts = [Encoded(one, np.array([0, 2]), cut), Encoded(two, np.array([0, 2]), ~cut, segments)]
+    joined = Encoded.joined(parts)
+    assert (joined.ids.tolist(), joined.offsets.tolist()) == ([5, 6, 7, 8], [0, 2, 4])
+    assert joined.truncated.tolist() == [False, True]
+    assert joined.type_ids is not None
+    assert joined.type_ids.tolist() == [0, 0, 0, 1]
+    assert Encoded.joined(parts[:1]).type_ids is None
+    assert Encoded.joined([]).offsets.tolist() == [0]

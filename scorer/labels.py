@@ -32,7 +32,7 @@ _INTEGER = re.compile(r"\s*[+-]?\d{1,18}\s*", re.ASCII)
 _FLOAT = re.compile(r"[+-]?\d*\.\d*(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _GENERIC = re.compile(r"label[_ -]?\d+", re.IGNORECASE)
 
-Value = int | str
+Value = str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class LabelEncoder:
         """Class indices of label values.
 
         Args:
-            values: integers or strings [W], nulls allowed.
+            values: large_string [W], labels in the data's own spelling, nulls allowed.
 
         Returns:
             int32 [W]: the class index, MISSING or UNKNOWN.
@@ -174,7 +174,7 @@ def side_by_side(
     return "\n".join(lines)
 
 
-def shown(label: Value) -> str:
+def shown(label: Value | int) -> str:
     """A label in quotes, cut where it is so long that it must be a text."""
     quoted = repr(label)
     return quoted if len(quoted) <= LONGEST_SHOWN else quoted[:LONGEST_SHOWN] + "…"

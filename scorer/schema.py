@@ -29,7 +29,7 @@ RANKED_FILE = "ranked.parquet"
 REJECTS_FILE = "rejects.parquet"
 RUN_FILE = "run.json"
 
-RejectReason = Literal["text_missing", "text_blank", "label_missing", "label_unknown"]
+RejectReason = Literal["text_missing", "text_invalid", "text_blank", "label_missing", "label_unknown"]
 REJECT_REASONS: tuple[str, ...] = get_args(RejectReason)
 
 # Columns of few different values; a dictionary of the others costs time and saves nothing.
@@ -53,8 +53,8 @@ METADATA_KEY = "scorer"
 TALLY_KEY = "scorer.tally"
 
 
-def source_schema(*, pairs: bool, label_type: pa.DataType) -> pa.Schema:
-    """Schema of the record batches that a source yields; `label` is still in the data's own terms."""
+def source_schema(*, pairs: bool) -> pa.Schema:
+    """Schema of the record batches that a source yields; `label` is still in the data's own spelling."""
     fields = [
         pa.field("row", pa.int64()),  # position in the whole data set, from 0
         pa.field("id", pa.large_string()),
@@ -63,7 +63,9 @@ def source_schema(*, pairs: bool, label_type: pa.DataType) -> pa.Schema:
     ]
     if pairs:
         fields.append(pa.field("text_pair", pa.large_string()))
-    return pa.schema([*fields, pa.field("label", label_type)])
+    fields.append(pa.field("label", pa.large_string()))
+    fields.append(pa.field("text_invalid", pa.bool_()))  # a text is no valid Unicode, or no text at all
+    return pa.schema(fields)
 
 
 def scores_schema(*, classes: int, pairs: bool, keep_text: bool, top_k: int | None = None) -> pa.Schema:

@@ -180,7 +180,7 @@ class ShardWriter:
 
     def _rejects_batch(self, scored: ScoredWindow) -> pa.RecordBatch:
         rejects = scored.window.rejects
-        given = pc.cast(rejects.column("label"), pa.large_string())
+        given = rejects.column("label")
         return _conform(rejects, {"given_label": given}, self.rejects_schema)
 
 

@@ -142,8 +142,9 @@ def reject_reasons(batch: pa.RecordBatch, labels: LabelArray) -> pa.Array:
         blank = pc.or_(blank, pc.fill_null(pc.equal(pc.utf8_trim_whitespace(text), ""), fill_value=False))
     conditions = pc.make_struct(
         missing,
+        batch.column("text_invalid"),
         blank,
         pa.array(labels == MISSING),
         pa.array(labels == UNKNOWN),
     )
-    return pc.case_when(conditions, "text_missing", "text_blank", "label_missing", "label_unknown")
+    return pc.case_when(conditions, "text_missing", "text_invalid", "text_blank", "label_missing", "label_unknown")

@@ -279,7 +279,7 @@ def test_many_labels_outside_the_classes_are_warned_of_before_the_run(
     listener = Hearing()
     report = score(dataclasses.replace(config, data=(str(tmp_path / "more.parquet"),)), listener)
     assert report.counts.rejected_by_reason == {"label_unknown": sum(label >= len(label_names) for label in labels)}
-    assert f"outside the model's {len(label_names)} classes (6, 7, 8, 9, 10, 11)" in listener.warnings[0]
+    assert f"outside the model's {len(label_names)} classes ('6', '7', '8', '9', '10', '11')" in listener.warnings[0]
     assert report.warnings == tuple(listener.warnings)
 
 

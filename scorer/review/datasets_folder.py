@@ -18,11 +18,11 @@ from scorer.errors import DataError, MissingExtraError, OutputError
 from scorer.files import writing
 from scorer.labels import MISSING, LabelEncoder
 from scorer.review.edits import CORRECTED_COLUMN, ORIGINAL_COLUMN, Edits, edited_batches, edited_schema
-from scorer.sources.columns import label_values
 from scorer.sources.json_lines import JsonLinesTable
 from scorer.sources.storage import first_line, reading
 from scorer.sources.table import Table
 from scorer.sources.text_stream import COMPRESSIONS
+from scorer.sources.values import label_values
 
 NO_LABEL = -1  # what `datasets` takes for "no label"
 
@@ -42,7 +42,7 @@ class Classes:
         label_names: Sequence[str],
         encoder: LabelEncoder,
         class_names: Sequence[str] | None,
-        values: Sequence[int | str | None],
+        values: Sequence[str | None],
     ) -> None:
         self._encoder = encoder
         self._class_names = class_names
@@ -58,7 +58,7 @@ class Classes:
         known = {value: self._index(value) for value in set(values)}
         return pa.array([known[value] for value in values], pa.int64())
 
-    def _index(self, value: int | str | None) -> int | None:
+    def _index(self, value: str | None) -> int | None:
         if value is None:
             return None
         index = self._encoder.encode_value(value)
@@ -66,9 +66,9 @@ class Classes:
             return NO_LABEL
         return index if index >= 0 else self.names.index(self._name(value))
 
-    def _name(self, value: int | str | None) -> str:
-        if isinstance(value, int) and self._class_names is not None and 0 <= value < len(self._class_names):
-            return self._class_names[value]
+    def _name(self, value: str | None) -> str:
+        if value and value.isdecimal() and self._class_names is not None and int(value) < len(self._class_names):
+            return self._class_names[int(value)]
         return str(value)
 
 

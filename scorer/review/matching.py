@@ -145,8 +145,8 @@ def _outcome(decision: Decision) -> tuple[str | None, str | None]:
 
 
 def spelled_labels(
-    encoder: LabelEncoder, counts: Mapping[int | str | None, int], label_names: Sequence[str]
-) -> dict[int, int | str]:
+    encoder: LabelEncoder, counts: Mapping[str | None, int], label_names: Sequence[str]
+) -> dict[int, str]:
     """How the data writes each of the model's classes: as its rows do most often, else as its labels are read.
 
     Args:
@@ -157,11 +157,11 @@ def spelled_labels(
     Returns:
         A value for every class index that the data can express.
     """
-    spelled: dict[int, int | str] = {}
+    spelled: dict[int, str] = {}
     for value, _ in sorted(counts.items(), key=lambda item: -item[1]):
         if value is not None and (index := encoder.encode_value(value)) >= 0:
             spelled.setdefault(index, value)
-    numeric = any(isinstance(value, int) for value in counts)
+    numeric = all(value is None or value.removeprefix("-").isdecimal() for value in counts)
     for index, name in enumerate(label_names):
         if not numeric and encoder.table.get(name) == index:
             spelled.setdefault(index, name)
@@ -169,5 +169,5 @@ def spelled_labels(
         if not numeric:
             spelled.setdefault(index, key)
         elif key.isdecimal():
-            spelled.setdefault(index, int(key))
+            spelled.setdefault(index, key)
     return spelled

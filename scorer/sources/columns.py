@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from scorer.errors import DataError, UsageError
 from scorer.labels import check_label_type
 from scorer.schema import source_schema
+from scorer.sources.values import id_values, is_text, label_values, text_values
 
 # Column names that are taken, and said aloud, where none is given; the first that exists wins.
 TEXT_GUESSES = ("text", "sentence", "content")
@@ -104,7 +105,7 @@ def check_columns(schema: pa.Schema, columns: Columns, where: str) -> None:
         if schema.names.count(name) > 1:
             raise DataError(f"'{where}' has several columns named '{name}'. Rename all but one.")
     for name in filter(None, (columns.text, columns.text_pair)):
-        if not _is_text(schema.field(name).type):
+        if not is_text(schema.field(name).type):
             raise DataError(
                 f"column '{name}' of '{where}' holds {schema.field(name).type} values, not text. Name the text's "
                 f"column with --text-column; the columns are: {_listed(schema.names)}."
@@ -147,85 +148,26 @@ def canonical(batch: pa.RecordBatch, columns: Columns, first_row: int, where: st
         where: value of `source_file`.
 
     Returns:
-        The batch with row, id, source_file, text (and text_pair) and the label in the data's own terms.
-
-    Raises:
-        DataError: a text or id cannot be read as a string.
+        The batch with row, id, source_file, text (and text_pair), the label in the data's own spelling, and whether
+        its text is no valid text.
     """
     rows = batch.num_rows
     row = pa.array(np.arange(first_row, first_row + rows, dtype=np.int64))
-    label = label_values(batch.column(columns.label))
-
     row_number = row.cast(pa.large_string())
-
-    def text(name: str) -> pa.Array:
-        return valid_text(batch.column(name), name, first_row, where)
-
+    texts, invalid = [], np.zeros(rows, dtype=bool)
+    for name in filter(None, (columns.text, columns.text_pair)):
+        text, bad = text_values(batch.column(name))
+        texts.append(text)
+        invalid |= bad
     arrays = [
         row,
-        row_number if columns.id is None else pc.coalesce(text(columns.id), row_number),
+        row_number if columns.id is None else pc.coalesce(id_values(batch.column(columns.id)), row_number),
         pa.repeat(pa.scalar(where, pa.large_string()), rows),
-        text(columns.text),
+        *texts,
+        label_values(batch.column(columns.label)),
+        pa.array(invalid),
     ]
-    if columns.text_pair is not None:
-        arrays.append(text(columns.text_pair))
-    schema = source_schema(pairs=columns.text_pair is not None, label_type=label.type)
-    return pa.RecordBatch.from_arrays([*arrays, label], schema=schema)
-
-
-def label_values(label: pa.Array) -> pa.Array:
-    """Labels as int64 or large_string: dictionaries decoded, true and false as 1 and 0."""
-    if pa.types.is_dictionary(label.type):
-        label = label.dictionary_decode()
-    if pa.types.is_boolean(label.type) or pa.types.is_integer(label.type):
-        try:
-            return label.cast(pa.int64())
-        except pa.ArrowInvalid:  # unsigned and beyond int64: shown as it stands, and matched with no class
-            return label.cast(pa.large_string())
-    return label.cast(pa.large_string())
-
-
-def valid_text(values: pa.Array, column: str, first_row: int, where: str) -> pa.Array:
-    """Values as large_string. Foreign writers leave bytes in string columns that nobody checked.
-
-    Args:
-        values: a column, or a part of it.
-        column: its name, for the message.
-        first_row: position of the first value in the whole data set.
-        where: the table, for the message.
-
-    Raises:
-        DataError: a value is not valid UTF-8, or the column's type has no text form.
-    """
-    try:
-        text = values.cast(pa.large_string())
-        text.validate(full=True)
-    except pa.ArrowException as error:
-        for row, raw in enumerate(_bytes_of(values), start=first_row):
-            try:
-                raw.decode("utf-8")
-            except UnicodeDecodeError as fault:
-                raise DataError(
-                    f"column '{column}' of '{where}' is not valid UTF-8 in row {row:,} of the data, counted from 0 "
-                    f"({fault.reason}, byte 0x{raw[fault.start]:02x}). Write the file again with valid text."
-                ) from fault
-        raise DataError(f"column '{column}' of '{where}' cannot be read as text: {error}") from error
-    return text
-
-
-def _bytes_of(values: pa.Array) -> list[bytes]:
-    """The bytes of strings, none for nulls; no bytes at all for values that are not strings."""
-    try:
-        return [raw or b"" for raw in values.cast(pa.large_binary()).to_pylist()]
-    except pa.ArrowException:
-        return []
-
-
-def _is_text(data_type: pa.DataType) -> bool:
-    if pa.types.is_dictionary(data_type):
-        data_type = data_type.value_type
-    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
-    return any(is_kind(data_type) for is_kind in kinds)
+    return pa.RecordBatch.from_arrays(arrays, schema=source_schema(pairs=columns.text_pair is not None))
 
 
 def _guess_text(available: Sequence[str], where: str) -> tuple[str, str | None]:

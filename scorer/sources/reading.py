@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorer.errors import DataError
-from scorer.sources.columns import canonical, label_values
+from scorer.sources.columns import canonical
 from scorer.sources.source import Shard, Source, UnreadableError
 
 # Bytes of text that fill a window, however few rows they are.
@@ -37,12 +37,12 @@ def read_shards(source: Source, shards: Iterable[Shard], window_rows: int) -> It
         name = source.tables[shard.table].name
         try:
             if cursor is None or (cursor.table, cursor.row) != (shard.table, shard.start):
-                cursor = _Cursor(source, shard.table, shard.start)
+                cursor = _Cursor(source, shard)
             done = 0
             while done < shard.rows:
                 piece = cursor.take(min(window_rows, shard.rows - done))
                 if piece.num_rows:
-                    yield shard, canonical(piece, source.columns, shard.first_row + done, name)
+                    yield shard, piece
                 done += piece.num_rows
                 if cursor.ended and done < shard.rows:
                     raise DataError(
@@ -68,10 +68,9 @@ class _Cursor:
         ended: whether the table has no more rows.
     """
 
-    def __init__(self, source: Source, table: int, start: int) -> None:
-        self.table, self.row, self.ended = table, start, False
-        self._texts = [name for name in (source.columns.text, source.columns.text_pair) if name is not None]
-        self._batches = source.tables[table].batches(source.columns.names, start)
+    def __init__(self, source: Source, shard: Shard) -> None:
+        self.table, self.row, self.ended = shard.table, shard.start, False
+        self._batches = _canonical_batches(source, shard)
         self._rest: pa.RecordBatch | None = None
 
     def take(self, rows: int) -> pa.RecordBatch:
@@ -83,31 +82,28 @@ class _Cursor:
             if batch is None:
                 self.ended = True
                 break
-            ends = np.cumsum(self._text_bytes(batch))  # int64 [N]
+            ends = np.cumsum(_text_bytes(batch))  # int64 [N]
             fitting = min(wanted, batch.num_rows, int(np.searchsorted(ends, room)) + 1)
             held.append(batch.slice(0, fitting))
             self._rest = batch.slice(fitting) if batch.num_rows > fitting else None
             wanted -= fitting
             room -= int(ends[fitting - 1]) if fitting else 0
         self.row += rows - wanted
-        return _joined(held) if held else pa.RecordBatch.from_pylist([])
-
-    def _text_bytes(self, batch: pa.RecordBatch) -> IntArray:
-        """Bytes of the texts of each row, int64 [N]; the same whatever the batch they come in."""
-        lengths = np.zeros(batch.num_rows, dtype=np.int64)
-        for name in self._texts:
-            text = batch.column(name).cast(pa.large_binary())
-            lengths += pc.fill_null(pc.binary_length(text), 0).to_numpy()
-        return lengths
+        return pa.concat_batches(held) if held else pa.RecordBatch.from_pylist([])
 
 
-def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    """One batch of several; values become strings where JSON Lines held numbers in one and strings in another."""
-    if any(not batch.schema.equals(batches[0].schema) for batch in batches):
-        batches = [
-            pa.RecordBatch.from_arrays(
-                [label_values(column).cast(pa.large_string()) for column in batch.columns], names=batch.schema.names
-            )
-            for batch in batches
-        ]
-    return pa.concat_batches(batches)
+def _canonical_batches(source: Source, shard: Shard) -> Iterator[pa.RecordBatch]:
+    """Batches in the source schema from a shard's first row to the end of its table."""
+    table, row = source.tables[shard.table], shard.first_row
+    for batch in table.batches(source.columns.names, shard.start):
+        yield canonical(batch, source.columns, row, table.name)
+        row += batch.num_rows
+
+
+def _text_bytes(batch: pa.RecordBatch) -> IntArray:
+    """Bytes of the texts of each row, int64 [N]; the same whatever the batch they come in."""
+    lengths = np.zeros(batch.num_rows, dtype=np.int64)
+    for name in ("text", "text_pair"):
+        if name in batch.schema.names:
+            lengths += pc.fill_null(pc.binary_length(batch.column(name)), 0).to_numpy()
+    return lengths

@@ -10,12 +10,10 @@ import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-import pyarrow as pa
-
 from scorer.errors import DataError, LabelError, UsageError
-from scorer.labels import Value
-from scorer.sources.columns import Columns, label_values, valid_text
+from scorer.sources.columns import Columns
 from scorer.sources.table import READ_ROWS, Place, Table
+from scorer.sources.values import label_values
 
 # Distinct labels above which a column is taken for something else than a label.
 MOST_LABELS = 20_000
@@ -114,7 +112,7 @@ class Plan:
     """
 
     shards: tuple[Shard, ...]
-    label_counts: Mapping[Value | None, int]
+    label_counts: Mapping[str | None, int]
     left_out: tuple[LeftOut, ...] = ()
 
     @property
@@ -152,14 +150,14 @@ def plan_source(source: Source, *, shard_rows: int, limit: int | None, skip_bad_
         DataError: a table cannot be read, or there is no row.
         LabelError: the label column holds so many values that it is no label.
     """
-    counts: Counter[Value | None] = Counter()
+    counts: Counter[str | None] = Counter()
     shards: list[Shard] = []
     left_out: list[LeftOut] = []
     first_row = 0
     for index, table in enumerate(source.tables):
         left = None if limit is None else limit - first_row
         try:
-            rows, labels = _count_labels(table, source.columns.label, first_row, left)
+            rows, labels = _count_labels(table, source.columns.label, left)
         except DataError as error:
             if not skip_bad_files:
                 raise
@@ -189,15 +187,13 @@ def remember_places(source: Source, plan: Plan) -> None:
             places.add(shard.place)
 
 
-def _count_labels(table: Table, column: str, first_row: int, limit: int | None) -> tuple[int, Counter[Value | None]]:
+def _count_labels(table: Table, column: str, limit: int | None) -> tuple[int, Counter[str | None]]:
     """The table's number of rows and its label values."""
-    rows, counts = 0, Counter[Value | None]()
+    rows, counts = 0, Counter[str | None]()
     for batch in table.batches([column]):
         values = label_values(batch.column(column))  # by name: "label" also brings a Parquet column "label.raw"
         if limit is not None:
             values = values.slice(0, limit - rows)
-        if pa.types.is_large_string(values.type):
-            values = valid_text(values, column, first_row + rows, table.name)
         for item in values.value_counts().to_pylist():
             counts[item["values"]] += item["counts"]
         rows += len(values)
@@ -207,7 +203,7 @@ def _count_labels(table: Table, column: str, first_row: int, limit: int | None) 
     return rows, counts
 
 
-def _refuse_many_labels(counts: Mapping[Value | None, int], column: str, table: Table) -> None:
+def _refuse_many_labels(counts: Mapping[str | None, int], column: str, table: Table) -> None:
     if len(counts) > MOST_LABELS:
         raise LabelError(
             f"column '{column}' of '{table.name}' holds more than {MOST_LABELS:,} different values; that is no "

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from scorer import schema
 from scorer.distinct import KnownTexts

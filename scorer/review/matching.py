@@ -166,8 +166,6 @@ def spelled_labels(
         if not numeric and encoder.table.get(name) == index:
             spelled.setdefault(index, name)
     for key, index in encoder.table.items():
-        if not numeric:
-            spelled.setdefault(index, key)
-        elif key.isdecimal():
+        if not numeric or key.isdecimal():
             spelled.setdefault(index, key)
     return spelled

@@ -164,7 +164,11 @@ def open_classifier(
 def _plan(config: RunConfig, source: Source) -> Plan:
     """The shards that this run is to score."""
     return plan_source(
-        source, shard_rows=config.shard_rows, limit=config.limit, skip_bad_files=config.skip_bad_files
+        source,
+        shard_rows=config.shard_rows,
+        joined_rows=config.window_rows,
+        limit=config.limit,
+        skip_bad_files=config.skip_bad_files,
     ).part(config.shard)
 
 

@@ -118,7 +118,8 @@ def check_columns(schema: pa.Schema, columns: Columns, where: str) -> None:
     if columns.id is not None and pa.types.is_nested(schema.field(columns.id).type):
         raise DataError(
             f"column '{columns.id}' of '{where}' holds {schema.field(columns.id).type} values and cannot be read as "
-            f"text. Name another id with --id-column, or none with --id-column none; the columns are: {_listed(schema.names)}."
+            "text. Name another id with --id-column, or none with --id-column none; the columns are: "
+            f"{_listed(schema.names)}."
         )
     check_label_type(schema.field(columns.label).type, columns.label, f"'{where}'")
 

@@ -605,7 +605,10 @@ def test_several_splits_on_the_hub_ask_for_a_choice(datasets: Any, tmp_path: Pat
     assert open_hub_dataset(str(folder), None, "test", None, lambda _: None).name.endswith("/test")
 
 
-def test_consecutive_shards_are_read_in_one_pass_and_others_from_their_start(tmp_path: Path) -> None:
+def test_consecutive_shards_are_read_in_one_pass_and_others_from_their_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scorer.sources.kept.SMALL_FILE_BYTES", 0)
     class Counting(ParquetTable):
         starts: list[int] = []  # noqa: RUF012 — one list for the test
 

@@ -6,7 +6,7 @@ import fnmatch
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from scorer import schema
@@ -64,11 +64,11 @@ class Passed:
     """Files of a folder that are passed over, by the reason."""
 
     def __init__(self) -> None:
-        self._names: dict[str, list[str]] = {}
+        self._names: dict[str, set[str]] = {}
 
     def add(self, reason: str, name: str) -> None:
-        """A file, or a folder with all that is in it."""
-        self._names.setdefault(reason, []).append(name)
+        """A file, or a folder of them."""
+        self._names.setdefault(reason, set()).add(name)
 
     def __str__(self) -> str:
         return "; ".join(f"{_listed(names)} ({reason})" for reason, names in self._names.items())
@@ -86,7 +86,7 @@ def data_files(folder: Path, own: Path | None, notify: Callable[[str], None]) ->
         DataError: there is none.
     """
     passed, others, found = Passed(), Counter[str](), list[str]()
-    for directory, names in _folders(folder, passed):
+    for directory, names in _folders(folder):
         is_run = _is_run(directory, names)
         for name in names:
             if name.startswith("."):
@@ -95,7 +95,8 @@ def data_files(folder: Path, own: Path | None, notify: Callable[[str], None]) ->
             if format_of(name) is None:
                 others[Path(name).suffix.lower()] += 1
             elif reason := _no_data(file, names, own, is_run=is_run):
-                passed.add(reason, str(file.relative_to(folder)))
+                whole = is_run and reason == _RESULTS and directory != folder
+                passed.add(reason, str((directory if whole else file).relative_to(folder)))
             elif file.is_file():
                 found.append(str(file))
     for suffix in _OTHER_TABLES:
@@ -107,6 +108,11 @@ def data_files(folder: Path, own: Path | None, notify: Callable[[str], None]) ->
         )
     if str(passed):
         notify(f"Passed over in '{folder}', for it is no data: {passed}.")
+    inside = Counter(os.path.relpath(os.path.dirname(file), folder) for file in found)  # noqa: PTH120
+    if len(inside) > 1:
+        counts = [f"{count:,} in {name}" for name, count in sorted(inside.items())]
+        more = f" and {len(counts) - MOST_NAMED:,} more folders" if len(counts) > MOST_NAMED else ""
+        notify(f"Data files in '{folder}': {', '.join(counts[:MOST_NAMED])}{more}.")
     return sorted(found)
 
 
@@ -115,13 +121,11 @@ def is_data_name(name: str) -> bool:
     return format_of(name) is not None and _by_name(name.rpartition("/")[2]) is None
 
 
-def _folders(folder: Path, passed: Passed) -> Iterator[tuple[Path, list[str]]]:
+def _folders(folder: Path) -> Iterator[tuple[Path, list[str]]]:
     """The folder and those in it, each with the names of its files; hidden ones and a run's own are left out."""
     for directory, folders, names in os.walk(folder):
         path = Path(directory)
-        results = sorted(_FOLDERS_OF_A_RUN.intersection(folders)) if _is_run(path, names) else []
-        for name in results:
-            passed.add(_RESULTS, f"{path.relative_to(folder) / name}{os.sep}")
+        results = _FOLDERS_OF_A_RUN.intersection(folders) if _is_run(path, names) else set()
         folders[:] = [name for name in folders if not name.startswith(".") and name not in results]
         yield path, names
 
@@ -169,7 +173,7 @@ def _instead(passed: Passed, others: Counter[str]) -> str:
     return (f"; it holds {', '.join(held)}" if held else "") + (f"; passed over is {passed}" if str(passed) else "")
 
 
-def _listed(names: list[str]) -> str:
-    names = sorted(names)
+def _listed(several: Collection[str]) -> str:
+    names = sorted(several)
     more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
     return ", ".join(names[:MOST_NAMED]) + more

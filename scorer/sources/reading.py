@@ -121,7 +121,8 @@ class _Cursor:
 def _canonical_batches(source: Source, span: Span) -> Iterator[pa.RecordBatch]:
     """Batches in the source schema from a span's first row to the end of its table."""
     table, row = source.tables[span.table], span.first_row
-    for batch in table.batches(source.columns.names, span.start):
+    kept = source.kept.take(span.table, table) if span.start == 0 else None
+    for batch in table.batches(source.columns.names, span.start) if kept is None else kept:
         yield canonical(batch, source.columns, row, table.name)
         row += batch.num_rows
 

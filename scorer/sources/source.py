@@ -18,6 +18,7 @@ import numpy.typing as npt
 from scorer.config import WINDOW_ROWS
 from scorer.errors import DataError, LabelError, UsageError
 from scorer.sources.columns import Columns
+from scorer.sources.kept import KeptRows
 from scorer.sources.table import READ_ROWS, Place, Table
 from scorer.sources.values import label_values
 
@@ -75,6 +76,7 @@ class Source:
         class_names: names that the data declares for integer labels, or None.
         kind: what the data is, for the person at the terminal.
         left_out: tables that cannot be read.
+        kept: rows of small tables that were read before.
     """
 
     tables: tuple[Table, ...]
@@ -82,6 +84,7 @@ class Source:
     class_names: tuple[str, ...] | None
     kind: str
     left_out: tuple[LeftOut, ...] = ()
+    kept: KeptRows = dataclasses.field(default_factory=KeptRows, compare=False, repr=False)
 
 
 class Span(NamedTuple):
@@ -213,7 +216,7 @@ def plan_source(
     for index, table in enumerate(source.tables):
         left = None if limit is None else limit - first_row
         try:
-            rows, labels = _count_labels(table, source.columns.label, left)
+            rows, labels = _count_labels(source, index, left)
         except DataError as error:
             if not skip_bad_files:
                 raise
@@ -272,10 +275,12 @@ def remember_places(source: Source, plan: Plan) -> None:
             places.add(span.place)
 
 
-def _count_labels(table: Table, column: str, limit: int | None) -> tuple[int, Counter[str | None]]:
-    """The table's number of rows and its label values."""
+def _count_labels(source: Source, index: int, limit: int | None) -> tuple[int, Counter[str | None]]:
+    """A table's number of rows and its label values."""
+    table, column = source.tables[index], source.columns.label
+    batches = source.kept.read(index, table, source.columns.names)
     rows, counts = 0, Counter[str | None]()
-    for batch in table.batches([column]):
+    for batch in table.batches([column]) if batches is None else batches:
         values = label_values(batch.column(column))  # by name: "label" also brings a Parquet column "label.raw"
         if limit is not None:
             values = values.slice(0, limit - rows)

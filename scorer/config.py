@@ -60,9 +60,10 @@ class RunConfig:
         text_column: column of the text; None guesses and says so.
         text_pair_column: column of a pair's second text, or None.
         label_column: column of the given label; None guesses and says so.
-        id_column: column of the stable row id; None takes `id` where there is one, else the row number.
+        id_column: column of the stable row id; None takes `id` where there is one, else the row number. "none" takes
+            the row number, unless a column is called so.
         config_name: configuration of a hub data set.
-        split: split of a hub data set or of a saved `DatasetDict`.
+        split: split of a hub data set, of a saved `DatasetDict`, or of a folder whose files' names tell of splits.
         revision: revision of a hub data set.
         label_map: JSON file that maps each label of the data to a label of the model, or to null (reject).
         labels_by_index: take the data's labels as class indices, whatever their names.

@@ -15,6 +15,7 @@ import polars as pl
 from scorer.config import RunConfig
 from scorer.listener import Listener
 from scorer.report import RunReport
+from scorer.schema import RANKED_FILE
 
 ASSETS = "demo_assets"
 
@@ -61,8 +62,8 @@ def run_demo(output: Path, listener: Listener) -> DemoResult:
         RunConfig(model=demo_model(), data=(str(demo_corpus()),), output=output, overwrite=True, provider="cpu"),
         listener,
     )
-    planted = pl.read_parquet(demo_planted(), columns=["id"])
-    head = pl.scan_parquet(output / "ranked.parquet").select("id").head(len(planted)).collect()
+    planted = pl.read_parquet(demo_planted(), columns=["id"], glob=False)
+    head = pl.scan_parquet((output / RANKED_FILE).absolute(), glob=False).select("id").head(len(planted)).collect()
     return DemoResult(report, len(planted), len(head.join(planted, on="id", how="semi")))
 
 

@@ -31,7 +31,7 @@ from scorer.pipeline import EXACT_PRECISION, score_shards
 from scorer.scoring import FloatArray
 from scorer.shard_writer import ShardWriter
 from scorer.shards import RunDirectory
-from scorer.sources import Shard, UnreadableError
+from scorer.sources import Shard, UnreadableError, without_unreadable
 from scorer.stages import Clock, Stages
 
 # How many times the largest error seen a row that was not scored again may be off.
@@ -135,8 +135,7 @@ class Rescoring:
             return Fidelity(**json.loads(file.read_text(encoding="utf-8")))
         cheap = exact = np.empty(0, dtype=np.float32)
         for shard in self._shards:
-            with contextlib.suppress(UnreadableError):  # the run itself will meet it
-                cheap, exact = self._sample(shard)
+            cheap, exact = self._sample(shard)
             if exact.size:
                 break
         else:
@@ -154,9 +153,15 @@ class Rescoring:
 
     def _sample(self, shard: Shard) -> tuple[FloatArray, FloatArray]:
         """Cheap and exact losses of some rows of a shard: float32 [N] each."""
-        rows = min(shard.rows, max(PILOT_ROWS[0], min(PILOT_ROWS[1], self._all_rows // PILOT_ONE_IN)))
-        only = np.sort(np.random.default_rng(0).choice(shard.rows, rows, replace=False)) + shard.first_row
-        return _losses(self._cheap, shard, only), _losses(self._exact, shard, only)
+        if not shard.spans:
+            return np.empty(0, np.float32), np.empty(0, np.float32)
+        numbers = np.concatenate([np.arange(span.first_row, span.first_row + span.rows) for span in shard.spans])
+        size = min(numbers.size, max(PILOT_ROWS[0], min(PILOT_ROWS[1], self._all_rows // PILOT_ONE_IN)))
+        only = numbers[np.sort(np.random.default_rng(0).choice(numbers.size, size, replace=False))]
+        try:
+            return _losses(self._cheap, shard, only), _losses(self._exact, shard, only)
+        except UnreadableError as error:  # the run itself will meet it
+            return self._sample(without_unreadable(self._cheap.source, error))
 
     def rescore(self, asked: int, expected_error: float) -> ExactHead:
         """Score the head again until it is exact.
@@ -204,8 +209,7 @@ class Rescoring:
             return 0
         self._listener.info(f"Scoring {new.size:,} rows at the head again in fp32.")
         self._listener.started(new.size)
-        bounds = [np.searchsorted(new, [shard.first_row, shard.first_row + shard.rows]) for shard in self._shards]
-        shards = [shard for shard, (start, stop) in zip(self._shards, bounds, strict=True) if start < stop]
+        shards = [part for shard in self._shards if (part := shard.among(new)).spans]
         known = np.empty(0, known_type(len(self._exact.classifier.labels)))
         try:
             with contextlib.closing(score_shards(self._exact, shards, new, known)) as windows:

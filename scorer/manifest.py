@@ -15,10 +15,10 @@ from scorer.config import RunConfig
 from scorer.errors import DataError
 from scorer.labels import Value
 from scorer.model_directory import ModelDirectory
-from scorer.sources import LeftOut, Plan, Shard, Source
+from scorer.sources import LeftOut, Plan, Shard, Source, Span
 from scorer.sources.table import Place
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 # Options that decide what the shards hold. The others choose how fast they come, or what is made of them.
 DECISIVE_OPTIONS = (
     "labels_by_index",
@@ -51,7 +51,7 @@ class Manifest:
     def to_json(self) -> str:
         """manifest.json."""
         plan = {
-            "shards": [dataclasses.astuple(shard) for shard in self.plan.shards],
+            "shards": [[shard.index, shard.first_row, shard.spans] for shard in self.plan.shards],
             "label_counts": list(self.plan.label_counts.items()),  # keys are of several types
             "left_out": [dataclasses.asdict(left_out) for left_out in self.plan.left_out],
         }
@@ -75,8 +75,13 @@ class Manifest:
 
 
 def _shard(values: Sequence[Any]) -> Shard:
-    index, table, start, rows, first_row, place = values
-    return Shard(index, table, start, rows, first_row, None if place is None else Place(*place))
+    index, first_row, spans = values
+    return Shard(index, first_row, tuple(map(_span, spans)))
+
+
+def _span(values: Sequence[Any]) -> Span:
+    table, start, rows, first_row, place = values
+    return Span(table, start, rows, first_row, None if place is None else Place(*place))
 
 
 def fingerprint_of(

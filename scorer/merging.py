@@ -96,8 +96,9 @@ def _joined(parts: Sequence[_Part], output: Path, listener: Listener) -> RunRepo
     first = parts[0].report
     tally = Tally()
     for part in parts:
-        for found in part.directory.done(part.manifest.plan.shards, listener.warning).values():
-            tally += found
+        shards = part.manifest.plan.shards
+        for finished in part.directory.done(shards, listener.warning, skip_bad_files=True).values():
+            tally += finished.tally
     rows = sum(parts[0].manifest.plan.label_counts.values())
     if tally.read < rows:
         listener.warning(f"the parts hold {tally.read:,} of the data's {rows:,} rows.")

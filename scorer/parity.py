@@ -155,7 +155,7 @@ def _read_column(file: Path) -> list[str | None]:
     elif kind == ".csv":
         frame = pl.read_csv(file, n_rows=rows)
     elif kind == ".parquet":
-        frame = pl.read_parquet(file, n_rows=rows)
+        frame = pl.read_parquet(file.absolute(), n_rows=rows, glob=False)
     else:
         raise DataError(f"calibration file '{file}' must be .txt (a text per line), .jsonl, .csv or .parquet.")
     if "text" not in frame.columns:

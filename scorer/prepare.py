@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shlex
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from scorer.labels import UNKNOWN, UNKNOWN_SHARE, LabelEncoder, resolve_labels, 
 from scorer.listener import Listener, Silence
 from scorer.machine import allowed_threads
 from scorer.manifest import Manifest, fingerprint_of
-from scorer.model_directory import ModelContract, ModelDirectory, open_model_directory
+from scorer.model_directory import CONTRACT_FILE, ModelContract, ModelDirectory, open_model_directory
 from scorer.report import versions
 from scorer.session import import_onnxruntime, installed_onnxruntime
 from scorer.shards import RunDirectory
@@ -67,6 +68,7 @@ def prepare(config: RunConfig, listener: Listener | None = None) -> Job:
     """
     listener = listener or Silence()
     _refuse_undecodable_names(config)
+    _refuse_swapped(config)
     directory = RunDirectory(config.output)
     earlier = directory.earlier_run(overwrite=config.overwrite)
     import_onnxruntime()
@@ -164,7 +166,11 @@ def open_classifier(
 def _plan(config: RunConfig, source: Source) -> Plan:
     """The shards that this run is to score."""
     return plan_source(
-        source, shard_rows=config.shard_rows, limit=config.limit, skip_bad_files=config.skip_bad_files
+        source,
+        shard_rows=config.shard_rows,
+        joined_rows=config.window_rows,
+        limit=config.limit,
+        skip_bad_files=config.skip_bad_files,
     ).part(config.shard)
 
 
@@ -176,6 +182,17 @@ def _refuse_undecodable_names(config: RunConfig) -> None:
         except UnicodeEncodeError as error:
             shown_path = os.fsencode(str(path)).decode("utf-8", "replace")
             raise UsageError(f"the name '{shown_path}' ({option}) is not valid UTF-8. Give another name.") from error
+
+
+def _refuse_swapped(config: RunConfig) -> None:
+    """The model directory is the first argument, the data follow."""
+    models = [item for item in config.data if os.path.isfile(os.path.join(item, CONTRACT_FILE))]  # noqa: PTH113, PTH118
+    if models and not (config.model / CONTRACT_FILE).is_file():
+        rest = [str(config.model), *(item for item in config.data if item != models[0])]
+        raise UsageError(
+            f"'{models[0]}' is a model directory, and '{config.model}' is none. The model comes first, then the data: "
+            f"scorer run {shlex.join([models[0], *rest])}"
+        )
 
 
 def _max_length(config: RunConfig, contract: ModelContract) -> int:

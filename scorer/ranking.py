@@ -158,7 +158,7 @@ def open_ranking(directory: Path) -> tuple[pl.LazyFrame, dict[str, Any]]:
         ) from error
     if "ranked_by" not in metadata:
         raise DataError(f"'{file}' is not a ranking that scorer wrote. Make one with: scorer run")
-    return pl.scan_parquet(file), metadata
+    return pl.scan_parquet(file.absolute(), glob=False), metadata  # absolute: a name may begin with ~
 
 
 def head(directory: Path, top: int, *, label: str | None = None, predicted: str | None = None) -> list[dict[str, Any]]:

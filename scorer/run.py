@@ -28,6 +28,7 @@ from scorer.report import Counts, RunReport, options_of, versions
 from scorer.schema import REJECT_REASONS
 from scorer.session import installed_onnxruntime
 from scorer.shard_writer import ShardWriter, Written
+from scorer.shards import Finished
 from scorer.sources import LeftOut
 from scorer.tally import HEAD_ROWS, Tally
 from scorer.text_memory import TextMemory
@@ -57,7 +58,7 @@ def score(config: RunConfig, listener: Listener | None = None) -> RunReport:
     started = time.perf_counter()
     job = prepare(config, listener)
     with job.directory.opened(job.manifest, overwrite=config.overwrite, notify=listener.info):
-        done = job.directory.done(job.plan.shards, listener.warning)
+        done = job.directory.done(job.plan.shards, listener.warning, skip_bad_files=config.skip_bad_files)
         if (report := _finished(job, done)) is not None:
             listener.info(f"'{job.config.output}' holds the results of this very run; there is nothing left to do.")
             return report
@@ -76,16 +77,17 @@ def score(config: RunConfig, listener: Listener | None = None) -> RunReport:
 class _Progress:
     """How far a run is: the shards that are done and what was counted in them."""
 
-    def __init__(self, job: Job, done: dict[int, Tally], listener: Listener) -> None:
+    def __init__(self, job: Job, done: dict[int, Finished], listener: Listener) -> None:
         self.job, self.listener = job, listener
         self.left = [shard for shard in job.plan.shards if shard.index not in done]
         self.tally = Tally()
-        for tally in done.values():
-            self.tally += tally
+        for finished in done.values():
+            self.tally += finished.tally
         self.earlier = {"shards": len(done), "scored": self.tally.scored, "tokens": self.tally.tokens}
         self.shards_done = len(done)
         self._begun: dict[int, Tally] = {}  # of shards that are not finished, by index
         self.left_out = [*job.stages.source.left_out, *job.plan.left_out]
+        self.left_out += [each for finished in done.values() for each in finished.left_out]
         self.warnings = list(job.warnings)
         self._looked = False
 
@@ -100,7 +102,7 @@ class _Progress:
         return f"{self.shards_done:,} of {len(self.job.plan.shards):,} shards are finished."
 
     def add(self, told: Written | LeftOut) -> None:
-        """Count a window, or a shard that is left out."""
+        """Count a window, or rows that are left out; their shard begins anew."""
         if isinstance(told, LeftOut):
             if told.shard is not None:
                 self._begun.pop(told.shard, None)
@@ -256,13 +258,13 @@ def _identity(job: Job) -> dict[str, Any]:
     }
 
 
-def _finished(job: Job, done: dict[int, Tally]) -> RunReport | None:
+def _finished(job: Job, done: dict[int, Finished]) -> RunReport | None:
     """The report of a run that left nothing to do, or None."""
     try:
         report = RunReport.from_json(job.directory.run_file.read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    asked, left_out = options_of(job.config), {each["shard"] for each in report.left_out}
+    asked, left_out = options_of(job.config), {each["shard"] for each in report.left_out if each["ends_shard"]}
     missing = {shard.index for shard in job.plan.shards} - done.keys() - left_out
     if (
         missing

@@ -123,9 +123,12 @@ class ShardWriter:
                     rejects.write_batch(self._rejects_batch(window))
 
             yield write
-            scores.add_key_value_metadata(
-                {schema.TALLY_KEY: json.dumps({"first_row": shard.first_row, **tally.to_dict()})}
-            )
+            document = {
+                "first_row": shard.first_row,
+                "left_out": [dataclasses.asdict(each) for each in shard.left_out],
+                **tally.to_dict(),
+            }
+            scores.add_key_value_metadata({schema.TALLY_KEY: json.dumps(document)})
 
     def write_rescored(self, file: Path, windows: Iterator[ScoredWindow]) -> int:
         """Write the scores of some rows of any shards into one file; returns their number.

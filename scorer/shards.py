@@ -10,7 +10,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,9 +21,16 @@ from scorer.errors import OutputError
 from scorer.files import remove_unfinished, replacing, writing
 from scorer.lock import locked
 from scorer.manifest import Manifest, differences
-from scorer.sources import Shard
+from scorer.sources import LeftOut, Shard
 from scorer.tally import Tally
 from scorer.urls import is_url, without_secrets
+
+
+class Finished(NamedTuple):
+    """A shard that is done: its counts, and what was left out of it."""
+
+    tally: Tally
+    left_out: tuple[LeftOut, ...]
 
 
 class RunDirectory:
@@ -163,8 +170,15 @@ class RunDirectory:
                 self._abandon()
                 raise
 
-    def done(self, shards: tuple[Shard, ...], notify: Callable[[str], None]) -> dict[int, Tally]:
-        """The finished shards by index, with their counts; a damaged one is removed, so that it is scored again.
+    def done(
+        self, shards: tuple[Shard, ...], notify: Callable[[str], None], *, skip_bad_files: bool
+    ) -> dict[int, Finished]:
+        """The finished shards by index; a damaged one is removed, so that it is scored again.
+
+        Args:
+            shards: the run's shards.
+            notify: told of damaged ones.
+            skip_bad_files: whether a shard of which something was left out counts as finished.
 
         Raises:
             OutputError: a damaged shard cannot be removed.
@@ -175,11 +189,14 @@ class RunDirectory:
             if not scores.exists():
                 continue
             try:
-                found[shard.index] = _tally_of(scores, rejects, shard)
+                finished = _finished(scores, rejects, shard)
             except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
                 notify(f"'{scores}' is damaged and is scored again ({str(error).splitlines()[0]}).")
                 with writing(scores):
                     scores.unlink()
+                continue
+            if skip_bad_files or not finished.left_out:
+                found[shard.index] = finished
         return found
 
     def remove_results(self) -> None:
@@ -246,14 +263,16 @@ def in_order(parts: Iterable[Path]) -> list[Path]:
     return sorted(parts, key=lambda part: (len(part.name), part.name))
 
 
-def _tally_of(scores: Path, rejects: Path, shard: Shard) -> Tally:
-    """The counts that a finished shard carries; raises ValueError and kin where its files do not bear them out."""
+def _finished(scores: Path, rejects: Path, shard: Shard) -> Finished:
+    """What a finished shard says of itself; raises ValueError and kin where its files do not bear it out."""
     metadata = pq.read_metadata(scores)
     document = json.loads((metadata.metadata or {})[schema.TALLY_KEY.encode()])
     tally = Tally.from_dict(document)
+    left_out = tuple(LeftOut(**each) for each in document["left_out"])
+    rows = tally.read + sum(each.rows or 0 for each in left_out)
     rejected = pq.read_metadata(rejects).num_rows if tally.rejected else 0
-    if (tally.read, tally.scored, tally.rejected) != (shard.rows, metadata.num_rows, rejected):
+    if (rows, tally.scored, tally.rejected) != (shard.rows, metadata.num_rows, rejected):
         raise ValueError(f"it holds {metadata.num_rows:,} scores and {rejected:,} rejects for {shard.rows:,} rows")
     if document["first_row"] != shard.first_row:
         raise ValueError(f"it holds the rows from {document['first_row']:,} on, not from {shard.first_row:,}")
-    return tally
+    return Finished(tally, left_out)

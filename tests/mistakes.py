@@ -263,23 +263,6 @@ def _string_column_of(*values: bytes) -> pa.Array:
     return pa.array(values, pa.binary()).view(pa.string())
 
 
-@case(DataError, "data.parquet", "'text'", "row 1 ", "UTF-8")
-def parquet_text_that_is_not_utf8(bench: Bench) -> list[object]:
-    labels = pa.array([bench.label_names[0]] * 2)
-    pq.write_table(
-        pa.table({"text": _string_column_of(b"fine", b"caf\xe9"), "label": labels}), bench.path / "data.parquet"
-    )
-    return bench.run(bench.path / "data.parquet")
-
-
-@case(DataError, "data.parquet", "'label'", "row 0 ", "UTF-8")
-def parquet_label_that_is_not_utf8(bench: Bench) -> list[object]:
-    pq.write_table(
-        pa.table({"text": pa.array(["fine"]), "label": _string_column_of(b"caf\xe9")}), bench.path / "data.parquet"
-    )
-    return bench.run(bench.path / "data.parquet")
-
-
 def _noisy_csv(bench: Bench) -> bytes:
     noise = random.Random(5)
     return bench.csv(bench.frame(500, text=[f"news {noise.random()}" for _ in range(500)]), "whole.csv").read_bytes()
@@ -702,10 +685,10 @@ def split_of_a_file(bench: Bench) -> list[object]:
     return bench.run(bench.good(), "--split", "train")
 
 
-@case(UsageError, "--split", "applies to")
+@case(UsageError, "no split 'test'", "leave --split out")
 def split_of_a_folder_of_files(bench: Bench) -> list[object]:
     bench.good()
-    return bench.run(bench.path, "--split", "train")
+    return bench.run(bench.path, "--split", "test")
 
 
 @case(UsageError, "--revision", "hub data set")

@@ -129,7 +129,7 @@ def test_left_out_files_show_in_summary_and_exit_code(
         assert "3.parquet', rows 0 to 119: cannot read" in done.stderr
     strict = scorer(*arguments[:-1])
     assert strict.returncode == DataError.exit_code
-    assert "4 of 5 shards are finished" in strict.stderr
+    assert "3.parquet', rows 0 to 119" in strict.stderr
 
 
 def test_a_file_that_breaks_while_it_is_counted_can_be_left_out(config: RunConfig, tmp_path: Path) -> None:

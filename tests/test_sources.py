@@ -28,6 +28,7 @@ from scorer.schema import source_schema
 from scorer.sources import (
     Shard,
     Source,
+    Span,
     open_source,
     plan_source,
     read_shard,
@@ -446,7 +447,7 @@ def test_long_texts_fill_a_window_the_same_way_wherever_reading_begins(
     assert all(sum(len(rows[row]["text"]) for row in window[:-1]) < 5_000 for window in in_order)
     for shard in plan.shards:
         alone = windows([shard])
-        assert alone == [window for window in in_order if shard.start <= window[0] < shard.start + 30]
+        assert alone == [window for window in in_order if shard.first_row <= window[0] < shard.first_row + 30]
 
 
 def test_limit_leaves_later_files_unread(tmp_path: Path) -> None:
@@ -477,7 +478,7 @@ def test_an_empty_file_among_others_adds_no_rows(tmp_path: Path) -> None:
     empty.write_text("id,text,label\n")
     source = source_of(empty, whole)
     plan = plan_source(source, shard_rows=1_000, limit=None)
-    assert plan.shards == (Shard(0, 1, 0, len(ROWS), 0, place=Place(0, len("id,text,label\n"), 1)),)
+    assert plan.shards == (Shard(0, 0, (Span(1, 0, len(ROWS), 0, Place(0, len("id,text,label\n"), 1)),)),)
     assert contents(read(source)) == expected(ROWS, "b.csv")
 
 
@@ -604,7 +605,10 @@ def test_several_splits_on_the_hub_ask_for_a_choice(datasets: Any, tmp_path: Pat
     assert open_hub_dataset(str(folder), None, "test", None, lambda _: None).name.endswith("/test")
 
 
-def test_consecutive_shards_are_read_in_one_pass_and_others_from_their_start(tmp_path: Path) -> None:
+def test_consecutive_shards_are_read_in_one_pass_and_others_from_their_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scorer.sources.kept.SMALL_FILE_BYTES", 0)
     class Counting(ParquetTable):
         starts: list[int] = []  # noqa: RUF012 — one list for the test
 
@@ -639,9 +643,9 @@ def test_a_later_run_enters_a_text_file_where_its_rows_begin(
     rows = [{"id": str(number), "text": f'"{number}"\n' * (number % 9 + 1), "label": "World"} for number in range(500)]
     file = write(rows, tmp_path / name)
     plan = plan_source(source_of(file), shard_rows=100, limit=None)
-    places = [shard.place for shard in plan.shards]
-    assert all(place is not None for place in places)
-    assert all(place.row <= shard.start < place.row + 100 for place, shard in zip(places, plan.shards, strict=True))
+    spans = [span for shard in plan.shards for span in shard.spans]
+    assert len(spans) == 5
+    assert all(span.place is not None and span.place.row <= span.start < span.place.row + 100 for span in spans)
 
     again = source_of(file)  # knows nothing yet
     remember_places(again, plan)

@@ -51,6 +51,17 @@ def test_labels_keep_the_spelling_of_the_data(values, expected):
         (pa.array([datetime.date(2024, 1, 31)]), ["2024-01-31"]),
         (pa.array([decimal.Decimal("1.20")]), ["1.20"]),
         (pa.array([True]), ["true"]),
+        (pa.array([2**64 - 1], pa.uint64()), ["18446744073709551615"]),
+        (pa.array([2**63 + 1], pa.uint64()).dictionary_encode(), ["9223372036854775809"]),
+        (pa.array([7.0, None]).dictionary_encode(), ["7.0", None]),
+        (pa.array([123456789012345.0, 1e20, None]), ["123456789012345.0", "1e+20", None]),
+        (pa.array([0.1, 3e9], pa.float32()), ["0.1", "3000000000.0"]),
+        (pa.array([datetime.datetime(2024, 1, 31, 12, 30)], pa.timestamp("s")), ["2024-01-31 12:30:00"]),
+        (pa.array([1_700_000_000_123], pa.timestamp("ms", "UTC")), ["2023-11-14 22:13:20.123Z"]),
+        (pa.array([datetime.time(1, 2, 3)], pa.time64("us")), ["01:02:03.000000"]),
+        (pa.array([b"order-0000000001"], pa.binary(16)), ["order-0000000001"]),
+        (pa.array([b"key-1"], pa.binary_view()), ["key-1"]),
+        (pa.RunEndEncodedArray.from_arrays(pa.array([2], pa.int32()), pa.array(["a"])), ["a", "a"]),
         (mixed(("string", "a\ud83d".encode("utf-8", "surrogatepass")), ("array", b"[1]")), ["a\\xed\\xa0\\xbd", "[1]"]),
     ],
 )
@@ -70,9 +81,12 @@ def test_texts_that_are_no_text_are_marked_and_shown_repaired():
     assert text.to_pylist() == ["fine", "cut \ufffd\ufffd\ufffd", "12", None]
     assert invalid.tolist() == [False, True, True, False]
 
-    text, invalid = text_values(pa.array([b"bytes", b"\xe9"], pa.large_binary()))
-    assert text.to_pylist() == ["bytes", "\ufffd"]
-    assert invalid.tolist() == [False, True]
+    for kind in (pa.binary(), pa.large_binary(), pa.binary_view()):
+        values = pa.array([b"bytes as text", None, b"caf\xe9"], kind)
+        for each in (values, values.cast(pa.binary()).dictionary_encode(), pa.concat_arrays([values, values])[3:]):
+            text, invalid = text_values(each)
+            assert text.to_pylist() == ["bytes as text", None, "caf\ufffd"]
+            assert invalid.tolist() == [False, False, True]
 
 
 @pytest.mark.parametrize("data_type", [pa.string(), pa.large_binary(), pa.dictionary(pa.int8(), pa.string()), MIXED])

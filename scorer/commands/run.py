@@ -50,9 +50,14 @@ def _part(context: click.Context, parameter: click.Parameter, value: str | None)
 @option("--text-column", heading=DATA, metavar="NAME", help="Column of the text. [default: guessed, and said]")
 @option("--text-pair-column", heading=DATA, metavar="NAME", help="Column of a pair's second text.")
 @option("--label-column", heading=DATA, metavar="NAME", help="Column of the given label. [default: guessed]")
-@option("--id-column", heading=DATA, metavar="NAME", help="Column of a stable row id. [default: `id`, or the row]")
+@option(
+    "--id-column",
+    heading=DATA,
+    metavar="NAME",
+    help="Column of a stable row id, of any type; `none` takes the row's number. [default: `id`, or the row's number]",
+)
 @option("--config", "config_name", heading=DATA, metavar="NAME", help="Configuration of a hub data set.")
-@option("--split", heading=DATA, help="Split of a hub data set or of a saved DatasetDict.")
+@option("--split", heading=DATA, help="Split of a hub data set, a saved DatasetDict, or a folder.")
 @option("--revision", heading=DATA, help="Branch, tag or commit of a hub data set.")
 @option("--skip-bad-files", heading=DATA, is_flag=True, help="Leave out what cannot be read, list it, and go on.")
 @option(

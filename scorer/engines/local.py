@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterable
+import itertools
+from collections.abc import Generator, Iterable, Iterator
 
 from scorer.pipeline import score_shards
 from scorer.shard_writer import ShardWriter, Written
-from scorer.sources import LeftOut, Shard, UnreadableError
+from scorer.sources import LeftOut, Shard, UnreadableError, without_unreadable
 from scorer.stages import Stages
 from scorer.text_memory import TextMemory
 
@@ -20,7 +21,9 @@ def score_here(
     skip_bad_files: bool,
     memory: TextMemory | None = None,
 ) -> Generator[Written | LeftOut]:
-    """Score and write shards in order, and tell of each window as it is written, and of each shard left out.
+    """Score and write shards in order, and tell of each window as it is written, and of all rows that are left out.
+
+    A shard in which some rows cannot be read begins anew without them.
 
     Args:
         stages: the parts of the loop.
@@ -32,7 +35,7 @@ def score_here(
     Raises:
         UnreadableError: a shard cannot be read, and `skip_bad_files` is not set.
     """
-    left = iter(shards)  # taken from one by one, so that what follows upon a bad shard is still there
+    left: Iterator[Shard] = iter(shards)  # taken from one by one, so that what follows upon a bad shard is still there
     while True:
         known = None if memory is None else memory.load()
         try:
@@ -45,4 +48,6 @@ def score_here(
         except UnreadableError as error:
             if not skip_bad_files:
                 raise
-            yield error.left_out
+            readable = without_unreadable(stages.source, error)
+            yield from readable.left_out
+            left = itertools.chain([readable] if readable.spans else [], left)

@@ -194,8 +194,11 @@ class Crew:
                 del worker.shards[shard.index]
                 yield dataclasses.replace(message, tally=tally)
         elif isinstance(message, LeftOut):
-            if message.shard is not None:
-                del worker.shards[message.shard]
+            assert message.shard is not None  # noqa: S101 — for the type checker
+            shard, tally = worker.shards.pop(message.shard)
+            self._listener.advanced(-tally.read, -tally.tokens)
+            if not message.ends_shard:  # it begins anew
+                worker.shards[shard.index] = (shard, Tally())
             yield message
         elif isinstance(message, Finished):
             self.seconds.update(message.seconds)
@@ -215,7 +218,7 @@ class Crew:
             self._deaths[shard.index] += 1
             self._listener.advanced(-tally.read, -tally.tokens)
             waiting.appendleft(shard)
-        where = ", ".join(f"'{self._tables[shard.table].name}' from row {shard.start:,} on" for shard, _ in lost)
+        where = ", ".join(self._where(shard) for shard, _ in lost)
         if not worker.began:
             raise WorkerError(f"a worker process died before it began ({how}). Run with --workers 1 to see why.")
         if any(self._deaths[shard.index] >= MOST_DEATHS for shard, _ in lost):
@@ -227,6 +230,12 @@ class Crew:
             self._listener.warning(f"a worker process died ({how}); its shards are scored again: {where}.")
         if waiting:
             self._start([number])
+
+    def _where(self, shard: Shard) -> str:
+        """Where a shard begins."""
+        first, *others = shard.spans
+        more = f" and {len(others):,} files more" if others else ""
+        return f"'{self._tables[first.table].name}' from row {first.start:,} on{more}"
 
     def _start(self, numbers: Iterable[int]) -> None:
         """Start workers side by side; each reads its task when it is ready."""

@@ -130,7 +130,10 @@ def apply_corrections(config: ApplyConfig, listener: Listener | None = None) -> 
     _look_through(source, plan, candidates, listener)
     matches = candidates.matches()
     outcome = _Outcome(matches, plan, encoder, label_names, drop=config.drop)
-    edits = [_table_edits(config, source, plan, index, outcome) for index in range(len(source.tables))]
+    rows = plan.table_rows()
+    edits = [
+        _table_edits(config, source, rows.get(index, range(0)), index, outcome) for index in range(len(source.tables))
+    ]
     if form == "datasets":
         classes = Classes(label_names, encoder, source.class_names, list(plan.label_counts))
         write_folder(source.tables, edits, classes, config.output)
@@ -259,16 +262,13 @@ class _Outcome:
                     self.already += 1
 
 
-def _table_edits(config: ApplyConfig, source: Source, plan: Plan, index: int, outcome: _Outcome) -> Edits:
-    """The changes to one table, whose rows count from 0."""
-    shards = [shard for shard in plan.shards if shard.table == index]
-    first = shards[0].first_row if shards else 0
-    rows = sum(shard.rows for shard in shards)
+def _table_edits(config: ApplyConfig, source: Source, rows: range, index: int, outcome: _Outcome) -> Edits:
+    """The changes to one table, whose rows count from 0; `rows` are its rows in the whole data."""
     return Edits(
         table=source.tables[index].name,
-        rows=rows,
+        rows=len(rows),
         column=source.columns.label,
-        labels={row - first: value for row, value in outcome.labels.items() if first <= row < first + rows},
-        dropped=frozenset(row - first for row in outcome.dropped if first <= row < first + rows),
+        labels={row - rows.start: value for row, value in outcome.labels.items() if row in rows},
+        dropped=frozenset(row - rows.start for row in outcome.dropped if row in rows),
         keep_original=config.keep_original,
     )

@@ -6,8 +6,8 @@ module that yields its own columns as they are; `columns.py` gives them their ro
 """
 
 from scorer.sources.locate import open_source
-from scorer.sources.reading import read_shard, read_shards
-from scorer.sources.source import LeftOut, Plan, Shard, Source, UnreadableError, plan_source, remember_places
+from scorer.sources.reading import read_shard, read_shards, without_unreadable
+from scorer.sources.source import LeftOut, Plan, Shard, Source, Span, UnreadableError, plan_source, remember_places
 from scorer.sources.table import Table
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Plan",
     "Shard",
     "Source",
+    "Span",
     "Table",
     "UnreadableError",
     "open_source",
@@ -22,4 +23,5 @@ __all__ = [
     "read_shard",
     "read_shards",
     "remember_places",
+    "without_unreadable",
 ]

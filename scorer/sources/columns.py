@@ -22,6 +22,8 @@ TEXT_GUESSES = ("text", "sentence", "content")
 PAIR_GUESSES = (("premise", "hypothesis"), ("sentence1", "sentence2"), ("question1", "question2"))
 LABEL_GUESSES = ("label", "labels", "label_name", "given_label")
 ID_GUESSES = ("id",)
+# What stands for no id column, unless a column is called so: rows are known by their numbers.
+NO_ID = "none"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -62,6 +64,9 @@ def choose_columns(
         UsageError: a column named by the user does not exist, or no guess fits.
     """
     available = schema.names
+    no_id = id_column == NO_ID and NO_ID not in available
+    if no_id:
+        id_column = None
     for option, name in (("text", text), ("text-pair", text_pair), ("label", label), ("id", id_column)):
         if name is not None and name not in available:
             raise UsageError(
@@ -74,7 +79,7 @@ def choose_columns(
     if label is None:
         label = _guess("label", LABEL_GUESSES, available, where)
         guessed.append(f"label '{label}'")
-    if id_column is None and (found := [name for name in ID_GUESSES if name in available]):
+    if not no_id and id_column is None and (found := [name for name in ID_GUESSES if name in available]):
         id_column = found[0]
         guessed.append(f"id '{id_column}'")
     parts = {"text": text, "text pair": text_pair, "label": label}
@@ -113,7 +118,8 @@ def check_columns(schema: pa.Schema, columns: Columns, where: str) -> None:
     if columns.id is not None and pa.types.is_nested(schema.field(columns.id).type):
         raise DataError(
             f"column '{columns.id}' of '{where}' holds {schema.field(columns.id).type} values and cannot be read as "
-            f"text. Name another id with --id-column; the columns are: {_listed(schema.names)}."
+            "text. Name another id with --id-column, or none with --id-column none; the columns are: "
+            f"{_listed(schema.names)}."
         )
     check_label_type(schema.field(columns.label).type, columns.label, f"'{where}'")
 

@@ -14,31 +14,19 @@ import pyarrow as pa
 
 from scorer.config import RunConfig
 from scorer.errors import DataError, UsageError
-from scorer.sources.columnar import ArrowTable, ParquetTable
+from scorer.sources.columnar import ArrowTable
 from scorer.sources.columns import check_columns, choose_columns, class_label_names
-from scorer.sources.delimited import DelimitedTable
+from scorer.sources.folders import data_files, is_data_name
+from scorer.sources.formats import FORMATS, format_of, open_table, refuse_misnamed
 from scorer.sources.hub import open_hub_dataset
-from scorer.sources.json_lines import JsonLinesTable
 from scorer.sources.source import LeftOut, Source
+from scorer.sources.splits import files_of_split
 from scorer.sources.storage import expand
 from scorer.sources.table import Table
-from scorer.sources.text_stream import COMPRESSIONS
 from scorer.urls import is_url, without_secrets
 
-FORMATS: dict[str, Callable[[str], Table]] = {
-    ".parquet": ParquetTable,
-    ".pq": ParquetTable,
-    ".arrow": ArrowTable,
-    ".feather": ArrowTable,
-    ".ipc": ArrowTable,
-    ".csv": lambda path: DelimitedTable(path, ","),
-    ".tsv": lambda path: DelimitedTable(path, "\t"),
-    ".jsonl": JsonLinesTable,
-    ".ndjson": JsonLinesTable,
-    ".json": JsonLinesTable,
-}
 _HUB_ID = re.compile(r"(?=.{1,200}$)[\w][\w.-]*(/[\w][\w.-]*)?")
-_SPLIT_OF_FILES = "--split applies to hub data sets and saved DatasetDicts; '{}' is neither. Leave it out."
+_SPLIT_OF_FILES = "--split applies to hub data sets, saved DatasetDicts and folders; '{}' is none. Leave it out."
 
 
 def open_source(config: RunConfig, notify: Callable[[str], None]) -> Source:
@@ -92,6 +80,7 @@ def _schemas(tables: list[Table], *, skip_bad_files: bool) -> tuple[list[tuple[T
     schemas, left_out = [], []
     for table in tables:
         try:
+            refuse_misnamed(table)
             schemas.append((table, table.schema()))
         except DataError as error:
             if not skip_bad_files:
@@ -111,40 +100,42 @@ def _tables(config: RunConfig, notify: Callable[[str], None]) -> tuple[list[Tabl
             raise UsageError(f"--{option} applies to a hub data set, not to local files.")
     tables: list[Table] = []
     for item in config.data:
-        tables.extend(_tables_of(item, config.split))
+        tables.extend(_tables_of(item, config, notify))
     return tables, tables[0].name if len(tables) == 1 else f"{len(tables)} files"
 
 
 def _is_hub_id(item: str) -> bool:
-    is_file_name = _format_of(item) is not None or os.path.exists(item)  # noqa: PTH110 — false for a name too long
+    is_file_name = format_of(item) is not None or os.path.exists(item)  # noqa: PTH110 — false for a name too long
     return not is_file_name and _HUB_ID.fullmatch(item) is not None
 
 
-def _tables_of(item: str, split: str | None) -> list[Table]:
-    if not is_url(item):
-        return _local_tables(item, split)
-    if split is not None:
-        raise UsageError(_SPLIT_OF_FILES.format(without_secrets(item)))
-    found = expand(item)
-    files = [item] if found is None else [url for url in found if _format_of(url)]
-    if not files:
-        raise DataError(f"'{without_secrets(item)}' holds no data file. Known are {', '.join(FORMATS)}.")
-    return [_open_file(name) for name in files]
-
-
-def _local_tables(item: str, split: str | None) -> list[Table]:
+def _tables_of(item: str, config: RunConfig, notify: Callable[[str], None]) -> list[Table]:
+    if is_url(item):
+        return [open_table(name) for name in _files_at(item, config.split, notify)]
     if os.path.isdir(item):  # noqa: PTH112 — false, not an exception, for a name too long
-        return _folder(Path(item), split)
-    if split is not None:
+        return _folder(Path(item), config, notify)
+    if config.split is not None:
         raise UsageError(_SPLIT_OF_FILES.format(item))
-    if not os.path.exists(item):  # noqa: PTH110
-        found = glob.glob(item, recursive=True)  # noqa: PTH207 — Path.glob takes no absolute pattern
-        matches = sorted(found) if glob.has_magic(item) else []
-        files = [match for match in matches if Path(match).is_file()]
-        if not files:
-            raise DataError(_nothing_at(item))
-        return [_open_file(name) for name in files]
-    return [_open_file(item)]
+    if os.path.exists(item):  # noqa: PTH110 — a name that looks like a pattern is a name
+        return [open_table(item)]
+    found = glob.glob(item, recursive=True)  # noqa: PTH207 — Path.glob takes no absolute pattern
+    files = [match for match in sorted(found) if Path(match).is_file()]
+    if not files:
+        raise DataError(_nothing_at(item))
+    return [open_table(name) for name in files]
+
+
+def _files_at(url: str, split: str | None, notify: Callable[[str], None]) -> list[str]:
+    """The files that a URL stands for."""
+    found, shown = expand(url), without_secrets(url)
+    if found is None:
+        if split is not None:
+            raise UsageError(_SPLIT_OF_FILES.format(shown))
+        return [url]
+    files = {each.removeprefix(url).lstrip("/"): each for each in found if is_data_name(without_secrets(each))}
+    if not files:
+        raise DataError(f"'{shown}' holds no data file. Known are {', '.join(FORMATS)}.")
+    return files_of_split(files, split, shown, notify)
 
 
 def _nothing_at(item: str) -> str:
@@ -155,44 +146,17 @@ def _nothing_at(item: str) -> str:
     return f"{what} '{item}'. Looked in '{Path.cwd()}'."
 
 
-def _open_file(name: str) -> Table:
-    try:
-        name.encode()
-    except UnicodeEncodeError as error:
-        shown = os.fsencode(name).decode("utf-8", "replace")
-        raise DataError(f"the name of the file '{shown}' is not valid UTF-8. Rename the file.") from error
-    reader = _format_of(name)
-    if reader is None:
-        raise DataError(
-            f"cannot tell the format of '{without_secrets(name)}' from its name. Known are {', '.join(FORMATS)}, the "
-            f"text formats also with {', '.join(COMPRESSIONS)}."
-        )
-    return reader(name)
-
-
-def _format_of(name: str) -> Callable[[str], Table] | None:
-    suffixes = [suffix.lower() for suffix in Path(without_secrets(name)).suffixes]
-    if suffixes and suffixes[-1] in COMPRESSIONS:
-        suffixes.pop()
-        if suffixes and FORMATS.get(suffixes[-1]) in (ParquetTable, ArrowTable):
-            return None  # these compress inside the file
-    return FORMATS.get(suffixes[-1]) if suffixes else None
-
-
-def _folder(path: Path, split: str | None) -> list[Table]:
+def _folder(path: Path, config: RunConfig, notify: Callable[[str], None]) -> list[Table]:
     """A folder written by `datasets` (save_to_disk), or one of data files."""
+    split = config.split
     if (path / "dataset_dict.json").is_file():
-        return _folder(path / _chosen_split(path, split), None)
-    if split is not None:
-        raise UsageError(_SPLIT_OF_FILES.format(path))
+        path, split = path / _chosen_split(path, split), None
     if (path / "state.json").is_file():
+        if split is not None:
+            raise UsageError(_SPLIT_OF_FILES.format(path))
         return _saved_dataset(path)
-    found = (file for file in path.rglob("*") if file.is_file() and _format_of(file.name))
-    # what begins with a dot is hidden: caches and unfinished files
-    files = sorted(str(file) for file in found if not any(part[0] == "." for part in file.relative_to(path).parts))
-    if not files:
-        raise DataError(f"folder '{path}' holds no data file. Known are {', '.join(FORMATS)}.")
-    return [_open_file(name) for name in files]
+    files = {str(Path(file).relative_to(path)): file for file in data_files(path, config.label_map, notify)}
+    return [open_table(name) for name in files_of_split(files, split, str(path), notify)]
 
 
 def _chosen_split(path: Path, split: str | None) -> str:

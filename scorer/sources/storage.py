@@ -86,7 +86,7 @@ def expand(name: str) -> list[str] | None:
         return None  # a web server knows no folders
     with reading(name, "a file or folder"):
         system, path = _system(name)
-        if _WILDCARD.search(path):
+        if _WILDCARD.search(path) and not system.exists(path):
             found = system.glob(path)
         elif system.isdir(path):
             found = [each for each in system.find(path) if "/." not in each.removeprefix(path)]

@@ -46,15 +46,14 @@ def id_values(values: pa.Array) -> pa.Array:
     Returns:
         large_string [N]; null where there is none (null, NaN).
     """
-    kind = values.type
     values = plain(values)
     if pa.types.is_fixed_size_binary(values.type) and values.type.byte_width == UUID_BYTES:
-        return _each(values, lambda raw: str(uuid.UUID(bytes=raw)))
+        return _each(values, _text_or_uuid)
     if _is_binary(values.type):
         return _each(values, _text_or_hex)
     if values.type == MIXED:
         return _each(pc.struct_field(values, "text"), lambda raw: raw.decode("utf-8", "backslashreplace"))
-    if pa.types.is_floating(kind):
+    if pa.types.is_floating(values.type):
         return _written_floats(values)
     return _decoded(values)[0]
 
@@ -74,10 +73,12 @@ def label_values(values: pa.Array) -> pa.Array:
 
 
 def plain(values: pa.Array) -> pa.Array:
-    """The values without the dictionary or extension type around them."""
+    """The values without the dictionary, runs or extension type around them."""
     while True:
         if pa.types.is_dictionary(values.type):
             values = values.dictionary_decode()
+        elif pa.types.is_run_end_encoded(values.type):
+            values = pc.run_end_decode(values)
         elif isinstance(values.type, pa.BaseExtensionType):
             boolean = values.type.extension_name == "arrow.bool8"
             values = values.storage.cast(pa.bool_()) if boolean else values.storage
@@ -121,6 +122,8 @@ def _decoded(values: pa.Array) -> tuple[pa.Array, BoolArray]:
 def _written_floats(values: pa.Array) -> pa.Array:
     """Floats as Python writes them, large_string [N]; NaN is null."""
     text = pc.replace_substring_regex(values.cast(pa.large_string()), r"^(-?\d+)$", r"\1.0")  # 1 is written 1.0
+    if pc.any(pc.match_substring(text, "e")).as_py():  # Arrow writes powers of ten from 1e10 on
+        text = pa.array([str(value) for value in values.to_numpy(zero_copy_only=False)], pa.large_string())
     return pc.if_else(pc.is_nan(values), pa.scalar(None, pa.large_string()), text)
 
 
@@ -131,6 +134,11 @@ def _is_binary(data_type: pa.DataType) -> bool:
 
 def _each(values: pa.Array, text: Callable[[bytes], str]) -> pa.Array:
     return pa.array([None if raw is None else text(raw) for raw in values.to_pylist()], pa.large_string())
+
+
+def _text_or_uuid(raw: bytes) -> str:
+    """Sixteen bytes: a UUID, unless all are letters, digits and the like."""
+    return raw.decode() if raw.isascii() and raw.decode().isprintable() else str(uuid.UUID(bytes=raw))
 
 
 def _text_or_hex(raw: bytes) -> str:

@@ -6,16 +6,18 @@ import pyarrow as pa
 import pytest
 
 from scorer.errors import LabelError
-from scorer.labels import MISSING, UNKNOWN, check_label_type, resolve_labels
+from scorer.labels import MISSING, UNKNOWN, resolve_labels
+from scorer.sources.label_column import check_label_type
 
 NEWS = ("World", "Sports", "Business", "Sci/Tech")
 GENERIC = ("LABEL_0", "LABEL_1")
 
 
 def encode(values: list, counts: dict | None = None, model: tuple[str, ...] = NEWS, **options: object) -> list[int]:
-    """Settle the labels of `counts` (or of the values themselves) and encode the values."""
+    """Settle the labels of `counts` (or of the values themselves) and encode the values, as text all of them."""
     counts = counts if counts is not None else dict.fromkeys(values, 10)
-    array = pa.array(values, pa.int64() if all(isinstance(v, int | None) for v in values) else pa.large_string())
+    counts = {value if value is None else str(value): rows for value, rows in counts.items()}
+    array = pa.array([value if value is None else str(value) for value in values], pa.large_string())
     return resolve_labels(counts, model, **options).encode(array).tolist()
 
 
@@ -24,21 +26,26 @@ def test_integers_are_class_indices() -> None:
 
 
 def test_numeric_strings_are_class_indices() -> None:
-    assert encode(["0", " 3 ", "+1", "02"]) == [0, 3, 1, 2]
+    assert encode(["0", " 3 ", "1", "2.0"]) == [0, 3, 1, 2]
+
+
+def test_codes_are_no_numbers() -> None:
+    counts = {"0": 50, "1": 50, "01": 1, "+1": 1, "1e0": 1, "1_0": 1, "²": 1}
+    assert encode(list(counts), counts) == [0, 1, *[UNKNOWN] * 5]
 
 
 def test_names_are_matched_whatever_their_case() -> None:
     assert encode(["sports", "WORLD", " Sci/tech ", "Business"]) == [1, 0, 3, 2]
 
 
-@pytest.mark.parametrize("missing", [None, -1, -100])
-def test_missing_integers(missing: int | None) -> None:
-    assert encode([0, missing]) == [0, MISSING]
+@pytest.mark.parametrize("missing", [None, -1, -100, "-1.0", "", "  "])
+def test_missing_labels_among_integers(missing: int | str | None) -> None:
+    assert encode([0, missing], {0: 100, missing: 5}) == [0, MISSING]
 
 
 @pytest.mark.parametrize("missing", [None, "", "  ", "-1", "-100"])
-def test_missing_strings(missing: str | None) -> None:
-    assert encode(["World", missing]) == [0, MISSING]
+def test_missing_labels_among_names(missing: str | None) -> None:
+    assert encode(["World", missing], {"World": 100, missing: 5}) == [0, MISSING]
 
 
 def test_integers_outside_the_classes_are_unknown() -> None:
@@ -135,16 +142,17 @@ def test_names_that_differ_in_case_only_are_matched_exactly() -> None:
     assert encode(["a", "A"], model=("A", "a")) == [1, 0]
 
 
-@pytest.mark.parametrize("data_type", [pa.float64(), pa.float16(), pa.list_(pa.int64()), pa.date32(), pa.binary()])
+@pytest.mark.parametrize("data_type", [pa.list_(pa.int64()), pa.date32(), pa.timestamp("s"), pa.struct([])])
 def test_label_columns_of_other_types_are_refused(data_type: pa.DataType) -> None:
     with pytest.raises(LabelError, match="label column 'y' of data"):
         check_label_type(data_type, "y", "data")
 
 
-def test_floats_in_text_are_named_as_such() -> None:
-    with pytest.raises(LabelError, match="look like floats"):
-        encode(["0.0", "1.0"])
+def test_fractions_are_named_as_such() -> None:
+    assert encode(["0.0", "1.0"]) == [0, 1]
+    with pytest.raises(LabelError, match="soft labels"):
+        encode(["0.1", "0.9"])
 
 
 def test_no_rows_encode_to_no_labels() -> None:
-    assert resolve_labels({0: 1}, NEWS).encode(pa.array([], pa.int64())).size == 0
+    assert resolve_labels({"0": 1}, NEWS).encode(pa.array([], pa.large_string())).size == 0

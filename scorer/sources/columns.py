@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorer.errors import DataError, UsageError
-from scorer.labels import check_label_type
 from scorer.schema import source_schema
+from scorer.sources.label_column import check_label_type
 from scorer.sources.values import id_values, is_text, label_values, text_values
 
 # Column names that are taken, and said aloud, where none is given; the first that exists wins.

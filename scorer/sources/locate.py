@@ -19,6 +19,7 @@ from scorer.sources.columns import check_columns, choose_columns, class_label_na
 from scorer.sources.delimited import DelimitedTable
 from scorer.sources.hub import open_hub_dataset
 from scorer.sources.json_lines import JsonLinesTable
+from scorer.sources.label_column import name_column
 from scorer.sources.source import LeftOut, Source
 from scorer.sources.storage import expand
 from scorer.sources.table import Table
@@ -84,7 +85,8 @@ def open_source(config: RunConfig, notify: Callable[[str], None]) -> Source:
         good.append(table)
     if not good:
         raise DataError(f"no file of {kind} can be read; the first: {left_out[0]}")
-    return Source(tuple(good), columns, class_names, kind, tuple(left_out))
+    names = None if class_names else name_column((schema for _, schema in schemas), columns.label)
+    return Source(tuple(good), columns, class_names, kind, tuple(left_out), names)
 
 
 def _schemas(tables: list[Table], *, skip_bad_files: bool) -> tuple[list[tuple[Table, pa.Schema]], list[LeftOut]]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from scorer.errors import DataError, LabelError, UsageError
 from scorer.sources.columns import Columns
+from scorer.sources.label_column import count_pairs
 from scorer.sources.table import READ_ROWS, Place, Table
 from scorer.sources.values import label_values
 
@@ -66,6 +67,7 @@ class Source:
         class_names: names that the data declares for integer labels, or None.
         kind: what the data is, for the person at the terminal.
         left_out: tables that cannot be read.
+        name_column: a column that seems to hold the names of integer labels, or None.
     """
 
     tables: tuple[Table, ...]
@@ -73,6 +75,7 @@ class Source:
     class_names: tuple[str, ...] | None
     kind: str
     left_out: tuple[LeftOut, ...] = ()
+    name_column: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -109,11 +112,13 @@ class Plan:
         shards: a partition of the rows, in order.
         label_counts: every distinct label value and its number of rows.
         left_out: tables that cannot be read.
+        named: rows by label and the name beside it, where the source has a column of names; looked at once, not kept.
     """
 
     shards: tuple[Shard, ...]
     label_counts: Mapping[str | None, int]
     left_out: tuple[LeftOut, ...] = ()
+    named: Mapping[tuple[str | None, str | None], int] = dataclasses.field(default_factory=dict, compare=False)
 
     @property
     def rows(self) -> int:
@@ -151,19 +156,21 @@ def plan_source(source: Source, *, shard_rows: int, limit: int | None, skip_bad_
         LabelError: the label column holds so many values that it is no label.
     """
     counts: Counter[str | None] = Counter()
+    named: Counter[tuple[str | None, str | None]] = Counter()
     shards: list[Shard] = []
     left_out: list[LeftOut] = []
     first_row = 0
     for index, table in enumerate(source.tables):
         left = None if limit is None else limit - first_row
         try:
-            rows, labels = _count_labels(table, source.columns.label, left)
+            rows, labels, pairs = _count_labels(table, source.columns.label, source.name_column, left)
         except DataError as error:
             if not skip_bad_files:
                 raise
             left_out.append(LeftOut(table.name, str(error)))
             continue
         counts.update(labels)
+        named.update(pairs)
         _refuse_many_labels(counts, source.columns.label, table)
         for start in range(0, rows, shard_rows):
             size = min(shard_rows, rows - start)
@@ -176,7 +183,7 @@ def plan_source(source: Source, *, shard_rows: int, limit: int | None, skip_bad_
         if left_out:
             raise DataError(f"no file of {source.kind} can be read; the first: {left_out[0]}")
         raise DataError(f"{_tables_named(source.tables)} holds no rows.")
-    return Plan(tuple(shards), dict(counts), tuple(left_out))
+    return Plan(tuple(shards), dict(counts), tuple(left_out), dict(named))
 
 
 def remember_places(source: Source, plan: Plan) -> None:
@@ -187,20 +194,24 @@ def remember_places(source: Source, plan: Plan) -> None:
             places.add(shard.place)
 
 
-def _count_labels(table: Table, column: str, limit: int | None) -> tuple[int, Counter[str | None]]:
-    """The table's number of rows and its label values."""
+def _count_labels(
+    table: Table, column: str, name_column: str | None, limit: int | None
+) -> tuple[int, Counter[str | None], Counter[tuple[str | None, str | None]]]:
+    """The table's number of rows, its label values, and those with the names beside them."""
     rows, counts = 0, Counter[str | None]()
-    for batch in table.batches([column]):
+    pairs = Counter[tuple[str | None, str | None]]()
+    for read in table.batches([column] if name_column is None else [column, name_column]):
+        batch = read if limit is None else read.slice(0, limit - rows)
         values = label_values(batch.column(column))  # by name: "label" also brings a Parquet column "label.raw"
-        if limit is not None:
-            values = values.slice(0, limit - rows)
         for item in values.value_counts().to_pylist():
             counts[item["values"]] += item["counts"]
+        if name_column is not None and len(pairs) <= MOST_LABELS:
+            pairs.update(count_pairs(batch, column, name_column))
         rows += len(values)
         _refuse_many_labels(counts, column, table)
         if rows == limit:
             break
-    return rows, counts
+    return rows, counts, pairs
 
 
 def _refuse_many_labels(counts: Mapping[str | None, int], column: str, table: Table) -> None:

@@ -60,6 +60,11 @@ def name_column(schemas: Iterable[pa.Schema], label: str) -> str | None:
     return None
 
 
+def holds_names(column: str, label: str) -> bool:
+    """Whether a column by its name holds the names of the labels."""
+    return column != label and any(column == pattern.format(label) for pattern in _NAME_COLUMNS)
+
+
 def count_pairs(batch: pa.RecordBatch, label: str, name: str) -> Counter[tuple[str | None, str | None]]:
     """Rows of a batch by label and name."""
     table = pa.table({"label": label_values(batch.column(label)), "name": label_values(batch.column(name))})

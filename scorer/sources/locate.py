@@ -17,6 +17,7 @@ from scorer.errors import DataError, UsageError
 from scorer.sources.columnar import ArrowTable, ParquetTable
 from scorer.sources.columns import check_columns, choose_columns, class_label_names
 from scorer.sources.delimited import DelimitedTable
+from scorer.sources.guesses import texts_beside
 from scorer.sources.hub import open_hub_dataset
 from scorer.sources.json_lines import JsonLinesTable
 from scorer.sources.label_column import name_column
@@ -67,6 +68,11 @@ def open_source(config: RunConfig, notify: Callable[[str], None]) -> Source:
         id_column=config.id_column,
         notify=notify,
     )
+    if config.text_column is None and (beside := texts_beside(*schemas[0], columns.names, columns.label)):
+        notify(
+            f"Not read: {', '.join(map(repr, beside))}, which may be a text too. Name the right column with "
+            "--text-column, and of a pair the second text with --text-pair-column."
+        )
     class_names = class_label_names(schemas[0][1], columns.label)
     good = []
     for table, schema in schemas:

@@ -134,7 +134,7 @@ class _Progress:
             self.listener.warning(warning)
         elif agreement.too_few_to_tell:
             self.listener.info(
-                f"{agreement.rows:,} rows are too few to tell whether the labels are in the model's order."
+                f"Too few rows ({agreement.rows:,}) to tell whether the labels are in the model's order: not checked."
             )
 
 

@@ -95,8 +95,7 @@ def resolved(names: list[str], counts: dict[str | None, int], **options: Any) ->
     """The table, or None where the run stops."""
     try:
         return resolve_labels(counts, names, **options)
-    except LabelError as error:
-        assert str(error)
+    except LabelError:
         return None
 
 
@@ -115,7 +114,7 @@ def check(encoder: LabelEncoder, names: list[str], counts: dict[str | None, int]
     assert rejected <= UNKNOWN_SHARE * sum(rows.values())
 
 
-@settings(max_examples=2_000, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(tables())
 @example((["True", "False"], {"true": 3, "false": 2}))
 @example((["-1", "0", "1"], {"-1": 9, "0": 8, "1": 9}))
@@ -130,7 +129,7 @@ def test_no_label_becomes_another_class(table: tuple[list[str], dict[str | None,
         check(encoder, names, counts)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(tables())
 def test_exact_names_are_read(table: tuple[list[str], dict[str | None, int]]) -> None:
     names, _ = table
@@ -139,7 +138,7 @@ def test_exact_names_are_read(table: tuple[list[str], dict[str | None, int]]) ->
     assert [encoder.encode_value(name) for name in names] == list(range(len(names)))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.lists(st.text("abcdé ", min_size=4).filter(str.strip), min_size=2, max_size=6, unique_by=lambda t: t.strip()))
 def test_indices_of_names_without_numbers_are_read(names: list[str]) -> None:
     for written in ("{}", "{}.0", " {}"):
@@ -160,7 +159,7 @@ def maps(draw: st.DrawFn, names: list[str], counts: dict[str | None, int]) -> di
     return {draw(st.sampled_from(SPELLINGS))(key) if draw(st.booleans()) else key: draw(targets) for key in keys}
 
 
-@settings(max_examples=1_500, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(tables(), st.data())
 def test_a_map_decides_before_names_and_numbers(
     table: tuple[list[str], dict[str | None, int]], data: st.DataObject
@@ -180,7 +179,7 @@ def test_a_map_decides_before_names_and_numbers(
             assert encoder.encode_value(key) == MISSING
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(tables())
 def test_a_map_of_every_label_to_a_name_is_followed(table: tuple[list[str], dict[str | None, int]]) -> None:
     names, counts = table
@@ -203,7 +202,7 @@ def _both_true(one: str, other: str) -> bool:
     return as_truth(one) is not None and as_truth(one) == as_truth(other)
 
 
-@settings(max_examples=2_000, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(tables(), st.data())
 def test_a_class_that_is_written_back_is_read_again(
     table: tuple[list[str], dict[str | None, int]], data: st.DataObject
@@ -237,7 +236,7 @@ def test_a_class_that_is_written_back_is_read_again(
             assert now in {before, MISSING, UNKNOWN} or before in {MISSING, UNKNOWN}
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(names_of_models, names_of_models, st.data())
 def test_declared_names_are_read_by_name(names: list[str], declared: list[str], data: st.DataObject) -> None:
     assume(all(name.strip() for name in (*names, *declared)))
@@ -257,7 +256,7 @@ def test_declared_names_are_read_by_name(names: list[str], declared: list[str], 
         assert index in acceptable(declared[int(label)], rows, names, None)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(tables())
 def test_a_proposed_map_is_accepted_as_it_is(table: tuple[list[str], dict[str | None, int]]) -> None:
     names, counts = table
@@ -317,14 +316,14 @@ def written(labels: list[str | None], kind: str, form: str, file: Path) -> list[
     else:
         with pa.ipc.new_file(str(file), table.schema) as writer:
             writer.write_table(table)
-    if kind == "decimal with digits":
-        return [None if value is None else f"{value:.2f}" for value in values]
+    if pa.types.is_decimal(data_type):
+        return [None if value is None else f"{value:.{data_type.scale}f}" for value in values]
     if pa.types.is_boolean(data_type):
         return [None if value is None else str(value).lower() for value in values]
     return [v.decode() if isinstance(v, bytes) else v if v is None else str(v) for v in values]
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(tables(), st.sampled_from(sorted(TYPES)), st.sampled_from(("csv", "jsonl", "parquet", "arrow")), st.data())
 def test_rows_of_files_get_the_class_of_their_label(
     table: tuple[list[str], dict[str | None, int]], kind: str, form: str, data: st.DataObject

@@ -14,6 +14,7 @@ from scorer.errors import DataError, LabelError, OutputError, UsageError
 from scorer.files import writing
 from scorer.labels import LabelEncoder
 from scorer.labels.label_map import read_label_map
+from scorer.labels.proposal import propose_map, told, write_map
 from scorer.listener import Listener, Silence
 from scorer.review.corrections import Corrections, read_corrections
 from scorer.review.datasets_folder import Classes, import_datasets, write_folder
@@ -146,6 +147,20 @@ def apply_corrections(config: ApplyConfig, listener: Listener | None = None) -> 
         already=outcome.already,
         dropped=len(outcome.dropped),
     )
+
+
+def write_label_map(config: ApplyConfig, file: Path, listener: Listener | None = None) -> str:
+    """Write a label map to edit, as `scorer.prepare.write_label_map` does for a run; apply nothing.
+
+    Returns:
+        What to do next, for a person.
+    """
+    corrections = read_corrections(config.corrections)
+    source = open_source(_run_config(config), (listener or Silence()).info)
+    plan = plan_source(source, shard_rows=SHARD_ROWS, limit=None)
+    proposal = propose_map(plan.label_counts, _label_names(corrections, source), source.class_names)
+    write_map(proposal, file)
+    return told(proposal, file)
 
 
 def _run_config(config: ApplyConfig) -> RunConfig:

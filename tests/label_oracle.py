@@ -70,16 +70,25 @@ def acceptable(label: str, rows: Rows, names: Sequence[str], label_map: Mapping[
         mapped = senses(label, list(targets.items()))
         if mapped or any(target is not None for target in label_map.values()):
             return mapped if mapped else by_name if len(by_name) == 1 and as_integer(label) is None else set()
+    if by_name and as_integer(label) is not None:
+        # A number is a name where no position says otherwise, or where the data hold all names of the model.
+        held = {index for other in rows for index in senses(other, [(name, i) for i, name in enumerate(names)])}
+        if as_integer(label) in {*range(len(names))} - by_name and held != {*range(len(names))}:
+            return set() if all(as_integer(other) is not None for other in rows) else by_name
     if by_name:
         return by_name if len(by_name) == 1 else set()
     truth = as_truth(label)
     number = as_integer(label) if truth is None else int(truth)
     if number is None or not 0 <= number < len(names):
         return set()
+    if truth is not None:
+        if len(names) != 2:
+            return set()
+        by_digit = {index for index, name in enumerate(names) if as_integer(name) == number}
+        others = {index for index, name in enumerate(names) if as_integer(name) == 1 - number}
+        return by_digit if len(by_digit) == 1 and (others or by_digit == {number}) else set() if others else {number}
     # By position only where no number of the data is a name of the model.
-    numeric = [other for other in rows if as_integer(other) is not None or as_truth(other) is not None]
+    numeric = [other for other in rows if as_integer(other) is not None]
     if any(senses(other, [(name, index) for index, name in enumerate(names)]) for other in numeric):
-        return set()
-    if truth is not None and len(names) != 2:
         return set()
     return {number}

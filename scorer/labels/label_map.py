@@ -55,7 +55,7 @@ def map_classes(label_map: Mapping[str, Target], model_labels: Sequence[str]) ->
     A target is the model's class of that name, and only where there is none, an index.
 
     Raises:
-        LabelError: a target is no label of the model, or could be two; two labels say the same and go apart.
+        LabelError: a target is no label of the model, or could be two.
     """
     texts = {key: target_text(target) for key, target in label_map.items() if target is not None}
     named = match(texts.values(), [(name, index) for index, name in enumerate(model_labels)])
@@ -75,7 +75,6 @@ def map_classes(label_map: Mapping[str, Target], model_labels: Sequence[str]) ->
             )
         classes[key] = index
     _refuse_two_meanings(texts, named, by_index, model_labels)
-    _refuse_contradictions(classes)
     return classes
 
 
@@ -112,12 +111,21 @@ def _refuse_two_meanings(
         )
 
 
-def _refuse_contradictions(classes: Mapping[str, int]) -> None:
-    """Refuse numbers or truths that differ in writing alone, "1" and "1.0", and go to two classes."""
-    first: dict[str, str] = {}
-    for key, index in classes.items():
-        if as_number(key) is not None and classes[first.setdefault(neat(key), key)] != index:
-            raise LabelError(f"--label-map sends {first[neat(key)]!r} and {key!r}, which say the same, to two classes.")
+def refuse_contradictions(classes: Mapping[str, int], labels: Iterable[str]) -> None:
+    """Refuse numbers or truths that say the same, "1" and "1.0", and go apart, unless the data hold them all.
+
+    Raises:
+        LabelError: with both.
+    """
+    held, alike = set(labels), dict[str, list[str]]()
+    for key in classes:
+        if as_number(key) is not None:
+            alike.setdefault(neat(key), []).append(key)
+    for keys in alike.values():
+        if len({classes[key] for key in keys}) > 1 and not held.issuperset(keys):
+            raise LabelError(
+                f"--label-map sends {' and '.join(map(repr, keys))}, which say the same, to different classes."
+            )
 
 
 def through_map(labels: Iterable[str], classes: Mapping[str, int]) -> dict[str, int]:

@@ -39,6 +39,7 @@ def read_numbers(
         LabelError: a number could mean one class by name and another by position.
     """
     classes = range(len(model_labels))
+    truths_warned = _check_truths(numbers, model_labels)
     by_number = _by_number(model_labels)
     named = {
         label: index
@@ -59,13 +60,12 @@ def read_numbers(
         )
     if named:
         for number, index in by_number.items():
-            if index not in named.values():
-                table[_like(number, numbers, rows)] = index
+            if index not in named.values() and (text := _like(number, numbers, rows)):
+                table[text] = index
         return LabelEncoder({**table, **named}, f"numbers that are the model's names ({len(named)} found)")
     refuse_other_counting(rows, numbers, model_labels)
-    warnings = _check_truths(numbers, model_labels)
     encoder = _by_index(rows, numbers, table, model_labels, "taken as the model's class indices")
-    return dataclasses.replace(encoder, warnings=warnings)
+    return dataclasses.replace(encoder, warnings=truths_warned)
 
 
 def read_by_index_on_request(
@@ -176,7 +176,7 @@ def _like(number: int, numbers: Mapping[str, int], rows: Mapping[str, int]) -> s
 
 
 def _check_truths(numbers: Mapping[str, int], model_labels: Sequence[str]) -> tuple[str, ...]:
-    """Warnings of truths taken by position, where the model's names do not say so themselves.
+    """Warnings of truths that can only be taken by position, as the model's names say nothing of them.
 
     Raises:
         LabelError: the model has not two classes, or its names say the contrary.
@@ -203,4 +203,4 @@ def _meanings(names: Sequence[str]) -> tuple[int, int] | tuple[()]:
     for order, (no, yes) in (((0, 1), (first, second)), ((1, 0), (second, first))):
         if no in _NO or yes in _YES or no in {negation + yes for negation in _NEGATIONS}:
             return order
-    return (0, 1) if (first, second) == ("label0", "label1") else ()
+    return (0, 1) if (first, second) in {("label0", "label1"), ("0", "1"), ("1", "0")} else ()

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 
 from scorer.errors import LabelError
 from scorer.labels.encoder import MISSING, UNKNOWN, UNKNOWN_SHARE, LabelEncoder
-from scorer.labels.label_map import Target, map_classes, through_map, written_through_map
+from scorer.labels.label_map import Target, map_classes, refuse_contradictions, through_map, written_through_map
 from scorer.labels.messages import WRITES_MAP, listed, side_by_side
 from scorer.labels.names import read_names
 from scorer.labels.numbers import as_number, read_by_index_on_request, read_numbers
-from scorer.labels.spelling import match, number_like, truth, whole_number
+from scorer.labels.spelling import fold, match, number_like, truth, whole_number
 
 # Integers that stand for "no label", unless the map or the model names them.
 MISSING_INTEGERS = frozenset({-1, -100})
@@ -95,14 +95,15 @@ class _Column:
         missing = [
             label for label in self.missing({} if self.class_names else match(rows, self.names)) if label in rows
         ]
-        self.refuse_many_missing(missing)
+        warnings = self.check_missing(missing)
         rest = _without(rows, missing)
         encoder = self._by_class_names(rest) if self.class_names is not None else _read(rest, self.model_labels)
-        return _with(encoder, missing)
+        return _with(encoder, missing, warnings)
 
     def by_map(self, label_map: Mapping[str, Target]) -> LabelEncoder:
         """Read labels through the user's map; what it does not name, by the model's names."""
         classes = map_classes(label_map, self.model_labels)
+        refuse_contradictions(classes, self.rows)
         table = self._through_map(classes)
         rest = {label: count for label, count in self.rows.items() if label not in table}
         description = f"read through --label-map ({len(label_map)} entries)"
@@ -113,7 +114,7 @@ class _Column:
             )
         named = match(rest, self.names)
         missing = [label for label in self.missing(named) if label in rest]
-        self.refuse_many_missing(missing)
+        warnings = self.check_missing(missing)
         redefined = match(classes, self.names)
         if all(classes[key] == index for key, index in redefined.items()):
             said = {label: self.declared(label) or label for label in rest}
@@ -131,21 +132,23 @@ class _Column:
             for label, index in written_through_map(self.rows, classes).items()
             if self.class_names is None and index not in table.values()
         }
-        return LabelEncoder({**further, **table} | dict.fromkeys(missing, MISSING), description)
+        return LabelEncoder({**further, **table} | dict.fromkeys(missing, MISSING), description, warnings)
 
-    def refuse_many_missing(self, missing: Sequence[str]) -> None:
-        """Refuse to take a number for "no label" where it may well be a class.
+    def check_missing(self, missing: Sequence[str]) -> tuple[str, ...]:
+        """Warnings of numbers that are taken for "no label".
 
         Raises:
-            LabelError: many rows have it, and the data set does not declare its labels.
+            LabelError: many rows have -1, which may well be a class, as of -1, 0 and 1.
         """
         warnings = self.warning_of_missing(missing)
-        if warnings:
-            example = f'{{"{missing[0]}": "{self.model_labels[0]}", …}}'
+        doubtful = [label for label in missing if whole_number(label) == -1]
+        if doubtful and self.warning_of_missing(doubtful):
+            example = f'{{"{doubtful[0]}": "{self.model_labels[0]}", …}}'
             raise LabelError(
                 f"{warnings[0]} If it is a class, say which with --label-map FILE ({WRITES_MAP}), such as {example}; "
-                f'if it means "no label", send it to null there: {{"{missing[0]}": null}}.'
+                f'if it means "no label", send it to null there: {{"{doubtful[0]}": null}}.'
             )
+        return warnings
 
     def warning_of_missing(self, missing: Sequence[str]) -> tuple[str, ...]:
         """What to say of numbers that are taken for "no label" on many rows; nothing where that is declared."""
@@ -212,8 +215,10 @@ def _read(rows: Mapping[str, int], model_labels: Sequence[str], *, declared: boo
     matched = match(rows, [(name, index) for index, name in enumerate(model_labels)])
     weight = dict.fromkeys(rows, 1) if declared else rows
     few = 0 if declared else UNKNOWN_SHARE * sum(rows.values())
-    integers = {label: number for label in rows if (number := whole_number(label)) is not None}
-    truths = {label: int(said) for label in rows if (said := truth(label)) is not None}
+    forms = {fold(name) for name in model_labels}
+    clear = [label for label in rows if label in matched or fold(label) not in forms]  # could not be two names
+    integers = {label: number for label in clear if (number := whole_number(label)) is not None}
+    truths = {label: int(said) for label in clear if (said := truth(label)) is not None}
     if matched.keys() & truths:
         truths = {}
     for numbers in (integers, truths):

@@ -7,6 +7,7 @@ predicted labels agree no better than chance, or far better once the given label
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,9 +15,10 @@ import numpy.typing as npt
 
 from scorer.scoring import LabelArray
 
-# Rows looked at, and the fewest that allow a verdict.
+# Rows looked at, and so many that shares speak for themselves; with fewer, only what chance would hardly bring about.
 MOST_ROWS = 8_192
-FEWEST_ROWS = 50
+ENOUGH_ROWS = 50
+UNLIKELY = 0.01
 # Another order is reported when it agrees on this much more of the rows.
 FAR_BETTER = 0.2
 
@@ -29,6 +31,7 @@ class Agreement:
         rows: rows looked at.
         share: share of rows where given and predicted label are equal.
         chance: share expected if they had nothing to do with each other.
+        most_by_chance: the same under the order of labels that would bring most.
         best_share: share under the best renumbering of the given labels.
         best_order: int64 [C], for each given label the class that it seems to mean.
     """
@@ -36,19 +39,39 @@ class Agreement:
     rows: int
     share: float
     chance: float
+    most_by_chance: float
     best_share: float
     best_order: npt.NDArray[np.int64]
 
     @property
     def no_better_than_chance(self) -> bool:
-        """Whether the agreement lies within two standard errors of chance."""
+        """Whether the agreement lies within two standard errors of chance; of few rows, far below it."""
+        if self.rows < ENOUGH_ROWS:
+            return _at_most(self._agreeing, self.rows, self.chance) < UNLIKELY
         spread = np.sqrt(self.chance * (1 - self.chance) / max(self.rows, 1))
-        return bool(self.rows >= FEWEST_ROWS and self.chance < 1 and self.share <= self.chance + 2 * spread)
+        return bool(self.chance < 1 and self.share <= self.chance + 2 * spread)
 
     @property
     def other_order_far_better(self) -> bool:
-        """Whether another order of the labels agrees far better."""
-        return self.rows >= FEWEST_ROWS and self.best_share - self.share >= FAR_BETTER
+        """Whether another order of the labels agrees far better, and of few rows, not by luck among all orders."""
+        if self.best_share - self.share < FAR_BETTER:
+            return False
+        if self.rows >= ENOUGH_ROWS:
+            return True
+        best = round(self.best_share * self.rows)
+        luck = _at_most(self.rows - best, self.rows, 1 - self.most_by_chance)
+        return luck == 0 or math.lgamma(len(self.best_order) + 1) + math.log(luck) < math.log(UNLIKELY)
+
+    @property
+    def too_few_to_tell(self) -> bool:
+        """Whether so few rows were seen that even labels that have nothing to do with the model could agree so."""
+        if self.rows >= ENOUGH_ROWS or self.no_better_than_chance or self.other_order_far_better:
+            return False
+        return _at_most(self.rows - self._agreeing, self.rows, 1 - self.chance) >= UNLIKELY
+
+    @property
+    def _agreeing(self) -> int:
+        return round(self.share * self.rows)
 
     def warning(self, names: Sequence[str]) -> str | None:
         """What a person should be told, or None when labels and model fit.
@@ -135,6 +158,15 @@ def measure_agreement(counts: npt.NDArray[np.int64]) -> Agreement:
         rows=rows,
         share=float(np.trace(counts)) / total,
         chance=float(share_given @ share_predicted),
+        most_by_chance=float(np.sort(share_given) @ np.sort(share_predicted)),
         best_share=float(counts[np.arange(classes), order].sum()) / total,
         best_order=order,
+    )
+
+
+def _at_most(successes: int, trials: int, chance: float) -> float:
+    """The probability of so many successes or fewer."""
+    chance = min(max(chance, 0.0), 1.0)
+    return sum(
+        math.comb(trials, count) * chance**count * (1 - chance) ** (trials - count) for count in range(successes + 1)
     )

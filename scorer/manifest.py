@@ -13,7 +13,6 @@ from typing import Any
 
 from scorer.config import RunConfig
 from scorer.errors import DataError
-from scorer.labels import Value
 from scorer.model_directory import ModelDirectory
 from scorer.sources import LeftOut, Plan, Shard, Source, Span
 from scorer.sources.table import Place
@@ -52,7 +51,7 @@ class Manifest:
         """manifest.json."""
         plan = {
             "shards": [[shard.index, shard.first_row, shard.spans] for shard in self.plan.shards],
-            "label_counts": list(self.plan.label_counts.items()),  # keys are of several types
+            "label_counts": list(self.plan.label_counts.items()),  # a key may be null
             "left_out": [dataclasses.asdict(left_out) for left_out in self.plan.left_out],
         }
         document = {"format_version": FORMAT_VERSION, "fingerprint": self.fingerprint, "plan": plan}
@@ -68,7 +67,7 @@ class Manifest:
         fields = json.loads(document)
         if fields["format_version"] != FORMAT_VERSION:
             raise ValueError(f"format_version is {fields['format_version']!r}, this scorer reads {FORMAT_VERSION}")
-        counts: dict[Value | None, int] = dict(fields["plan"]["label_counts"])
+        counts: dict[str | None, int] = dict(fields["plan"]["label_counts"])
         shards = tuple(map(_shard, fields["plan"]["shards"]))
         left_out = tuple(LeftOut(**values) for values in fields["plan"]["left_out"])
         return cls(dict(fields["fingerprint"]), Plan(shards, counts, left_out))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +13,9 @@ from scorer.classifier import OnnxClassifier
 from scorer.config import LENGTH_MULTIPLE, RunConfig
 from scorer.distinct import most_texts
 from scorer.errors import DataError, NothingScoredError, UsageError
-from scorer.labels import UNKNOWN, UNKNOWN_SHARE, LabelEncoder, resolve_labels, shown
+from scorer.labels import UNKNOWN, UNKNOWN_SHARE, LabelEncoder, shown
+from scorer.labels.label_map import Target, read_label_map
+from scorer.labels.proposal import propose_map, told, write_map
 from scorer.listener import Listener, Silence
 from scorer.machine import allowed_threads
 from scorer.manifest import Manifest, fingerprint_of
@@ -23,6 +24,7 @@ from scorer.report import versions
 from scorer.session import import_onnxruntime, installed_onnxruntime
 from scorer.shards import RunDirectory
 from scorer.sources import Plan, Source, open_source, plan_source, remember_places
+from scorer.sources.settled_labels import settle_labels
 from scorer.stages import Clock, Stages
 from scorer.tokenization import TextEncoder
 from scorer.tuning import choose_setting, decisive, setting_of
@@ -102,7 +104,7 @@ def prepare(config: RunConfig, listener: Listener | None = None) -> Job:
             raise DataError(plan.left_out[0].reason)
         labels = _settle_labels(config, source, plan, model.contract, label_map)
         listener.info(f"Labels: {labels.description}.")
-        warnings = _warn_of_unknown_labels(plan, labels, model.contract.label_names)
+        warnings = (*labels.warnings, *_warn_of_unknown_labels(plan, labels, model.contract.label_names))
         for warning in warnings:
             listener.warning(warning)
     with clock.stage("session"):
@@ -142,6 +144,25 @@ def prepare(config: RunConfig, listener: Listener | None = None) -> Job:
     )
     manifest = Manifest(fingerprint, plan)
     return Job(config, directory, model, manifest, stages, classifier, threads, max_length, warnings)
+
+
+def write_label_map(config: RunConfig, file: Path, listener: Listener | None = None) -> str:
+    """Write a label map to edit, from the labels of the data to the model's, with the best guess; score nothing.
+
+    Returns:
+        What to do next, for a person.
+
+    Raises:
+        ScorerError: the model or the data cannot be read, the file is there already or cannot be written.
+    """
+    if config.label_map is not None or config.labels_by_index:
+        raise UsageError("--write-label-map writes a label map; leave out --label-map and --labels-by-index.")
+    listener = listener or Silence()
+    label_names = open_model_directory(config.model).contract.label_names
+    source = open_source(config, listener.info)
+    proposal = propose_map(_plan(config, source).label_counts, label_names, source.class_names)
+    write_map(proposal, file)
+    return told(proposal, file)
 
 
 def open_classifier(
@@ -211,16 +232,10 @@ def _settle_labels(
     source: Source,
     plan: Plan,
     contract: ModelContract,
-    label_map: dict[str, str | int | None] | None,
+    label_map: Mapping[str, Target] | None,
 ) -> LabelEncoder:
     """How the data's labels are read; refuses data of which no label can be."""
-    labels = resolve_labels(
-        plan.label_counts,
-        contract.label_names,
-        class_names=source.class_names,
-        label_map=label_map,
-        by_index=config.labels_by_index,
-    )
+    labels = settle_labels(source, plan, contract.label_names, label_map=label_map, by_index=config.labels_by_index)
     usable = sum(rows for value, rows in plan.label_counts.items() if labels.encode_value(value) >= 0)
     if not usable:
         values = ", ".join("no value" if value is None else shown(value) for value in list(plan.label_counts)[:10])
@@ -244,22 +259,3 @@ def _warn_of_unknown_labels(plan: Plan, labels: LabelEncoder, label_names: Seque
         f"{sum(unknown.values()):,} of {rows:,} rows have a label outside the model's {len(label_names)} classes "
         f"({values}{more}) and will be rejected. Is this the model for these labels?",
     )
-
-
-def read_label_map(file: Path) -> dict[str, str | int | None]:
-    """The user's translation of labels.
-
-    Raises:
-        DataError: the file is no JSON object from labels to labels, class indices or null.
-    """
-    shape = 'a JSON object such as {"good": "positive", "bad": 0, "unclear": null}'
-    try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot read --label-map '{file}': {error}. It must hold {shape}.") from error
-    if not isinstance(document, dict) or not document:
-        raise DataError(f"--label-map '{file}' must hold {shape}.")
-    for source, target in document.items():
-        if isinstance(target, bool) or not isinstance(target, (str, int, type(None))):
-            raise DataError(f"--label-map '{file}' sends {source!r} to {target!r}; it must hold {shape}.")
-    return document

@@ -130,9 +130,14 @@ class _Progress:
             return
         self._looked = True
         names = self.job.model.contract.label_names
-        if (warning := self._counted().agreement(len(names)).warning(names)) is not None:
+        agreement = self._counted().agreement(len(names))
+        if (warning := agreement.warning(names)) is not None:
             self.warnings.append(warning)
             self.listener.warning(warning)
+        elif agreement.too_few_to_tell:
+            self.listener.info(
+                f"Too few rows ({agreement.rows:,}) to tell whether the labels are in the model's order: not checked."
+            )
 
 
 def _score_and_rank(progress: _Progress, started: float) -> RunReport:

@@ -454,19 +454,14 @@ def id_column_of_lists(bench: Bench) -> list[object]:
 # --- labels -----------------------------------------------------------------------------------------------------
 
 
-@case(LabelError, "'label'", "double", "Int64")
+@case(LabelError, "'0.25'", "soft labels", "integer or a name")
 def float_labels_in_parquet(bench: Bench) -> list[object]:
-    return bench.run(bench.parquet(bench.frame(label=[0.0, 1.0] * 6)))
+    return bench.run(bench.parquet(bench.frame(label=[0.25, 0.75] * 6)))
 
 
-@case(LabelError, "'label'", "double", "integer or a name")
-def float_labels_in_jsonl(bench: Bench) -> list[object]:
-    return bench.run(bench.jsonl(bench.row(label=0.0), bench.row(label=1.0)))
-
-
-@case(LabelError, "look like floats", "'1.0'")
+@case(LabelError, "soft labels", "'0.5'")
 def float_labels_in_csv(bench: Bench) -> list[object]:
-    return bench.run(bench.csv(bench.frame(label=["0.0", "1.0"] * 6)))
+    return bench.run(bench.csv(bench.frame(label=["0.5", "1.5"] * 6)))
 
 
 @case(LabelError, "list", "multi-label", "--label-column")
@@ -525,7 +520,7 @@ def model_without_label_names(bench: Bench) -> list[object]:
 def model_with_numbers_as_names_in_another_order(bench: Bench) -> list[object]:
     classes = len(bench.label_names)
     names = [str((index + 1) % classes) for index in range(classes)]
-    data = bench.csv(bench.frame(label=[row % classes for row in range(12)]))
+    data = bench.csv(bench.frame(label=[row % (classes - 1) for row in range(12)]))
     return bench.run(data, model=bench.edited_model(label_names=names))
 
 

@@ -68,3 +68,39 @@ def test_the_order_is_always_a_permutation() -> None:
         random = np.random.default_rng(seed)
         counts = random.integers(0, 3, (6, 6)) * random.integers(0, 2, (6, 6))
         assert sorted(measure_agreement(counts).best_order.tolist()) == list(range(6))
+
+
+def test_two_classes_turned_round_are_seen_in_few_rows() -> None:
+    true = np.array([0, 1] * 6)
+    agreement = confusion(1 - true, true, 2).agreement()
+    warning = agreement.warning(("no", "yes"))
+    assert warning is not None
+    assert "misordered" in warning
+    assert "'no' -> 'yes'" in warning
+
+
+def test_agreement_far_below_chance_is_seen_in_few_rows() -> None:
+    given, predicted = labels(0, rows=40), labels(1, rows=40)
+    predicted = np.where(predicted == given, (given + 1 + labels(2, rows=40) % 3) % 4, predicted)
+    warning = confusion(given, predicted).agreement().warning(NAMES)
+    assert warning is not None
+    assert "no better than chance" in warning
+
+
+def test_few_rows_by_chance_are_not_complained_about() -> None:
+    complaints = sum(
+        confusion(labels(seed, rows), labels(seed + 1_000, rows)).agreement().warning(NAMES) is not None
+        for rows in (1, 3, 10, 20, 49)
+        for seed in range(200)
+    )
+    assert complaints <= 30  # of 1,000; each look allows one in a hundred, and there are two
+
+
+def test_rows_that_are_too_few_to_tell_are_said_to_be() -> None:
+    same = np.array([0, 1, 2])
+    assert confusion(same, np.array([1, 2, 0])).agreement().too_few_to_tell
+    assert confusion(same, same).agreement().too_few_to_tell
+    assert confusion(np.zeros(9), np.zeros(9)).agreement().too_few_to_tell
+    good = labels(0, rows=20)
+    assert not confusion(good, good).agreement().too_few_to_tell
+    assert not confusion(np.zeros(2_000), np.zeros(2_000)).agreement().too_few_to_tell

@@ -95,6 +95,13 @@ def corrections_command(files: tuple[Path, ...], on_conflict: Any, ranking: Path
 @option("--label-map", heading=LABELS, type=click.Path(path_type=Path), metavar="FILE", help="As in the run.")
 @option("--labels-by-index", heading=LABELS, is_flag=True, help="As in the run.")
 @option(
+    "--write-label-map",
+    heading=LABELS,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write a label map to edit, as in the run, and apply nothing.",
+)
+@option(
     "--output",
     "-o",
     heading=OUTPUT,
@@ -117,7 +124,12 @@ def corrections_command(files: tuple[Path, ...], on_conflict: Any, ranking: Path
     help="Upload the result, written as --as-datasets does, as a private data set with a card that says what changed.",
 )
 def apply_command(
-    corrections: tuple[Path, ...], data: str, push_to_hub: str | None, as_datasets: bool, **options: Any
+    corrections: tuple[Path, ...],
+    data: str,
+    push_to_hub: str | None,
+    as_datasets: bool,
+    write_label_map: Path | None,
+    **options: Any,
 ) -> None:
     """Apply corrections to a data set.
 
@@ -126,11 +138,15 @@ def apply_command(
     since it was judged is refused and named. OUT has the form of DATA, with every untouched row as it was.
     """
     from scorer.progress import TerminalListener
+    from scorer.review import apply
     from scorer.review.apply import ApplyConfig, apply_corrections
     from scorer.review.card import card_text
     from scorer.review.corrections import read_corrections
 
     config = ApplyConfig(corrections, (data,), as_datasets=as_datasets or push_to_hub is not None, **options)
+    if write_label_map is not None:
+        click.echo(apply.write_label_map(config, write_label_map, TerminalListener()))
+        return
     applied = apply_corrections(config, TerminalListener(doing="matching"))
     for line in (*_applied_lines(applied), *conflicts(applied.decisions)):
         click.echo(line)

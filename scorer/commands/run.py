@@ -82,6 +82,13 @@ def _part(context: click.Context, parameter: click.Parameter, value: str | None)
     help="Take integer labels as the model's class indices, whatever their names.",
 )
 @option(
+    "--write-label-map",
+    heading=LABELS,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write a label map to edit, every label of the data with its best guess, and score nothing.",
+)
+@option(
     "--max-batch-tokens",
     heading=SPEED,
     type=Count(),
@@ -160,7 +167,14 @@ def _part(context: click.Context, parameter: click.Parameter, value: str | None)
 @option("--overwrite", heading=OUTPUT, is_flag=True, help="Start afresh and replace what DIR holds, even another run.")
 @option("--no-text", heading=OUTPUT, is_flag=True, help="Leave the texts out of the results.")
 @option("--json", "as_json", heading=OUTPUT, is_flag=True, help="Print the summary as one JSON object on stdout.")
-def run_command(model_dir: Path, data: tuple[str, ...], no_text: bool, as_json: bool, **options: Any) -> None:
+def run_command(
+    model_dir: Path,
+    data: tuple[str, ...],
+    no_text: bool,
+    as_json: bool,
+    write_label_map: Path | None,
+    **options: Any,
+) -> None:
     """Score a labelled corpus and rank it by loss.
 
     MODEL_DIR is what `scorer export-onnx` wrote. DATA is one or more files, globs or folders of Parquet, Arrow, CSV,
@@ -176,6 +190,11 @@ def run_command(model_dir: Path, data: tuple[str, ...], no_text: bool, as_json: 
 
     options["provider_options"] = tuple(map(_name_and_value, options["provider_options"]))
     config = RunConfig(model=model_dir, data=data, keep_text=not no_text, **options)
+    if write_label_map is not None:
+        from scorer import prepare
+
+        click.echo(prepare.write_label_map(config, write_label_map, TerminalListener()))
+        return
     try:
         report = score(config, TerminalListener())
     except RunInterrupted as interrupt:

@@ -12,18 +12,20 @@ from typing import Any, Literal
 from scorer.config import RunConfig
 from scorer.errors import DataError, LabelError, OutputError, UsageError
 from scorer.files import writing
-from scorer.labels import LabelEncoder, resolve_labels
+from scorer.labels import LabelEncoder
+from scorer.labels.label_map import read_label_map
+from scorer.labels.proposal import propose_map, told, write_map
 from scorer.listener import Listener, Silence
-from scorer.prepare import read_label_map
 from scorer.review.corrections import Corrections, read_corrections
 from scorer.review.datasets_folder import Classes, import_datasets, write_folder
 from scorer.review.decisions import Decision, OnConflict, merge
-from scorer.review.edits import Edits, Value, refuse_taken_columns
+from scorer.review.edits import Edits, refuse_taken_columns
 from scorer.review.matching import Candidates, Match, spelled_labels
 from scorer.review.rewrite import refuse_another_format, rewrite
 from scorer.sources import Plan, Source, open_source, plan_source, read_shards
 from scorer.sources.columnar import ArrowTable
 from scorer.sources.hub import HubTable
+from scorer.sources.settled_labels import settle_labels
 
 SHARD_ROWS = 65_536
 WINDOW_ROWS = 8_192
@@ -119,13 +121,10 @@ def apply_corrections(config: ApplyConfig, listener: Listener | None = None) -> 
     form = _output_form(config, source)
     plan = plan_source(source, shard_rows=SHARD_ROWS, limit=None)
     label_names = _label_names(corrections, source)
-    encoder = resolve_labels(
-        plan.label_counts,
-        label_names,
-        class_names=source.class_names,
-        label_map=None if config.label_map is None else read_label_map(config.label_map),
-        by_index=config.labels_by_index,
-    )
+    label_map = None if config.label_map is None else read_label_map(config.label_map)
+    encoder = settle_labels(source, plan, label_names, label_map=label_map, by_index=config.labels_by_index)
+    for warning in encoder.warnings:
+        listener.warning(warning)
     candidates = Candidates(decisions, encoder, label_names, by_id=source.columns.id is not None)
     _look_through(source, plan, candidates, listener)
     matches = candidates.matches()
@@ -151,6 +150,20 @@ def apply_corrections(config: ApplyConfig, listener: Listener | None = None) -> 
         already=outcome.already,
         dropped=len(outcome.dropped),
     )
+
+
+def write_label_map(config: ApplyConfig, file: Path, listener: Listener | None = None) -> str:
+    """Write a label map to edit, as `scorer.prepare.write_label_map` does for a run; apply nothing.
+
+    Returns:
+        What to do next, for a person.
+    """
+    corrections = read_corrections(config.corrections)
+    source = open_source(_run_config(config), (listener or Silence()).info)
+    plan = plan_source(source, shard_rows=SHARD_ROWS, limit=None)
+    proposal = propose_map(plan.label_counts, _label_names(corrections, source), source.class_names)
+    write_map(proposal, file)
+    return told(proposal, file)
 
 
 def _run_config(config: ApplyConfig) -> RunConfig:
@@ -235,8 +248,8 @@ class _Outcome:
         *,
         drop: bool,
     ) -> None:
-        spelled = spelled_labels(encoder, plan.label_counts, label_names)
-        self.labels: dict[int, Value] = {}
+        spelled = spelled_labels(encoder, plan.label_counts)
+        self.labels: dict[int, str] = {}
         self.dropped: set[int] = set()
         self.changed: Counter[tuple[str, str]] = Counter()
         self.already = 0

@@ -144,28 +144,19 @@ def _outcome(decision: Decision) -> tuple[str | None, str | None]:
     return (None, decision.label) if decision.label is not None else (decision.verdict, None)
 
 
-def spelled_labels(
-    encoder: LabelEncoder, counts: Mapping[str | None, int], label_names: Sequence[str]
-) -> dict[int, str]:
+def spelled_labels(encoder: LabelEncoder, counts: Mapping[str | None, int]) -> dict[int, str]:
     """How the data writes each of the model's classes: as its rows do most often, else as its labels are read.
 
     Args:
         encoder: how the data's labels are read.
-        counts: every label value of the data with its number of rows.
-        label_names: the model's C class names, in its order.
+        counts: every label of the data with its number of rows.
 
     Returns:
-        A value for every class index that the data can express.
+        A label, in the data's own spelling, for every class index that the data can express.
     """
+    by_rows = sorted(encoder.table, key=lambda label: -counts.get(label, 0))
     spelled: dict[int, str] = {}
-    for value, _ in sorted(counts.items(), key=lambda item: -item[1]):
-        if value is not None and (index := encoder.encode_value(value)) >= 0:
-            spelled.setdefault(index, value)
-    numeric = all(value is None or value.removeprefix("-").isdecimal() for value in counts)
-    for index, name in enumerate(label_names):
-        if not numeric and encoder.table.get(name) == index:
-            spelled.setdefault(index, name)
-    for key, index in encoder.table.items():
-        if not numeric or key.isdecimal():
-            spelled.setdefault(index, key)
+    for label in by_rows:
+        if (index := encoder.table[label]) >= 0:
+            spelled.setdefault(index, label)
     return spelled

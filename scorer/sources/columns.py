@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,15 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorer.errors import DataError, UsageError
-from scorer.labels import check_label_type
 from scorer.schema import source_schema
+from scorer.sources.guesses import guess_id, guess_label, guess_text, listed
+from scorer.sources.label_column import check_label_type
 from scorer.sources.values import id_values, is_text, label_values, text_values
 
-# Column names that are taken, and said aloud, where none is given; the first that exists wins.
-TEXT_GUESSES = ("text", "sentence", "content")
-PAIR_GUESSES = (("premise", "hypothesis"), ("sentence1", "sentence2"), ("question1", "question2"))
-LABEL_GUESSES = ("label", "labels", "label_name", "given_label")
-ID_GUESSES = ("id",)
 # What stands for no id column, unless a column is called so: rows are known by their numbers.
 NO_ID = "none"
 
@@ -70,24 +66,23 @@ def choose_columns(
     for option, name in (("text", text), ("text-pair", text_pair), ("label", label), ("id", id_column)):
         if name is not None and name not in available:
             raise UsageError(
-                f"{where} has no column '{name}' (--{option}-column). Its columns are: {_listed(available)}."
+                f"{where} has no column '{name}' (--{option}-column). Its columns are: {listed(available)}."
             )
     guessed = []
     if text is None:
-        text, text_pair = _guess_text(available, where)
+        text, text_pair = guess_text(available, where)
         guessed.append(f"text '{text}'" + (f" with '{text_pair}'" if text_pair else ""))
     if label is None:
-        label = _guess("label", LABEL_GUESSES, available, where)
+        label = guess_label(available, where)
         guessed.append(f"label '{label}'")
-    if not no_id and id_column is None and (found := [name for name in ID_GUESSES if name in available]):
-        id_column = found[0]
+    if not no_id and id_column is None and (id_column := guess_id(available)) is not None:
         guessed.append(f"id '{id_column}'")
     parts = {"text": text, "text pair": text_pair, "label": label}
     for (role, name), (other, twin) in itertools.combinations(parts.items(), 2):
         if name is not None and name == twin:
             raise UsageError(
                 f"column '{name}' of {where} is given two roles, {role} and {other}. Name the right ones with "
-                f"--text-column and --label-column; the columns are: {_listed(available)}."
+                f"--text-column and --label-column; the columns are: {listed(available)}."
             )
     if guessed:
         notify(f"Columns guessed: {', '.join(guessed)}.")
@@ -105,7 +100,7 @@ def check_columns(schema: pa.Schema, columns: Columns, where: str) -> None:
         if name not in schema.names:
             raise DataError(
                 f"'{where}' has no column '{name}', which the first file has. Its columns are: "
-                f"{_listed(schema.names)}. Rename them, or score the files in runs of their own."
+                f"{listed(schema.names)}. Rename them, or score the files in runs of their own."
             )
         if schema.names.count(name) > 1:
             raise DataError(f"'{where}' has several columns named '{name}'. Rename all but one.")
@@ -113,13 +108,13 @@ def check_columns(schema: pa.Schema, columns: Columns, where: str) -> None:
         if not is_text(schema.field(name).type):
             raise DataError(
                 f"column '{name}' of '{where}' holds {schema.field(name).type} values, not text. Name the text's "
-                f"column with --text-column; the columns are: {_listed(schema.names)}."
+                f"column with --text-column; the columns are: {listed(schema.names)}."
             )
     if columns.id is not None and pa.types.is_nested(schema.field(columns.id).type):
         raise DataError(
             f"column '{columns.id}' of '{where}' holds {schema.field(columns.id).type} values and cannot be read as "
             "text. Name another id with --id-column, or none with --id-column none; the columns are: "
-            f"{_listed(schema.names)}."
+            f"{listed(schema.names)}."
         )
     check_label_type(schema.field(columns.label).type, columns.label, f"'{where}'")
 
@@ -174,25 +169,3 @@ def canonical(batch: pa.RecordBatch, columns: Columns, first_row: int, where: st
         pa.array(invalid),
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=source_schema(pairs=columns.text_pair is not None))
-
-
-def _guess_text(available: Sequence[str], where: str) -> tuple[str, str | None]:
-    for first, second in PAIR_GUESSES:
-        if first in available and second in available:
-            return first, second
-    return _guess("text", TEXT_GUESSES, available, where), None
-
-
-def _guess(role: str, guesses: Sequence[str], available: Sequence[str], where: str) -> str:
-    for name in guesses:
-        if name in available:
-            return name
-    raise UsageError(
-        f"no column of {where} looks like the {role} (looked for {', '.join(guesses)}). Name it with "
-        f"--{role}-column; the columns are: {_listed(available)}."
-    )
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:30])
-    return shown + (f", … ({len(names)} in all)" if len(names) > 30 else "")

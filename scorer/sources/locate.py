@@ -18,7 +18,9 @@ from scorer.sources.columnar import ArrowTable
 from scorer.sources.columns import check_columns, choose_columns, class_label_names
 from scorer.sources.folders import data_files, is_data_name
 from scorer.sources.formats import FORMATS, format_of, open_table, refuse_misnamed
+from scorer.sources.guesses import texts_beside
 from scorer.sources.hub import open_hub_dataset
+from scorer.sources.label_column import name_column
 from scorer.sources.source import LeftOut, Source
 from scorer.sources.splits import files_of_split
 from scorer.sources.storage import expand
@@ -54,6 +56,11 @@ def open_source(config: RunConfig, notify: Callable[[str], None]) -> Source:
         id_column=config.id_column,
         notify=notify,
     )
+    if config.text_column is None and (beside := texts_beside(*schemas[0], columns.names, columns.label)):
+        notify(
+            f"Not read: {', '.join(map(repr, beside))}, which may be a text too. Name the right column with "
+            "--text-column, and of a pair the second text with --text-pair-column."
+        )
     class_names = class_label_names(schemas[0][1], columns.label)
     good = []
     for table, schema in schemas:
@@ -72,7 +79,8 @@ def open_source(config: RunConfig, notify: Callable[[str], None]) -> Source:
         good.append(table)
     if not good:
         raise DataError(f"no file of {kind} can be read; the first: {left_out[0]}")
-    return Source(tuple(good), columns, class_names, kind, tuple(left_out))
+    names = None if class_names else name_column((schema for _, schema in schemas), columns.label)
+    return Source(tuple(good), columns, class_names, kind, tuple(left_out), names)
 
 
 def _schemas(tables: list[Table], *, skip_bad_files: bool) -> tuple[list[tuple[Table, pa.Schema]], list[LeftOut]]:

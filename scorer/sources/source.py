@@ -19,6 +19,7 @@ from scorer.config import WINDOW_ROWS
 from scorer.errors import DataError, LabelError, UsageError
 from scorer.sources.columns import Columns
 from scorer.sources.kept import KeptRows
+from scorer.sources.label_column import count_pairs
 from scorer.sources.table import READ_ROWS, Place, Table
 from scorer.sources.values import label_values
 
@@ -76,6 +77,7 @@ class Source:
         class_names: names that the data declares for integer labels, or None.
         kind: what the data is, for the person at the terminal.
         left_out: tables that cannot be read.
+        name_column: a column that seems to hold the names of integer labels, or None.
         kept: rows of small tables that were read before.
     """
 
@@ -84,6 +86,7 @@ class Source:
     class_names: tuple[str, ...] | None
     kind: str
     left_out: tuple[LeftOut, ...] = ()
+    name_column: str | None = None
     kept: KeptRows = dataclasses.field(default_factory=KeptRows, compare=False, repr=False)
 
 
@@ -152,11 +155,13 @@ class Plan:
         shards: a partition of the rows, in order.
         label_counts: every distinct label value and its number of rows.
         left_out: tables that cannot be read.
+        named: rows by label and the name beside it, where the source has a column of names; looked at once, not kept.
     """
 
     shards: tuple[Shard, ...]
     label_counts: Mapping[str | None, int]
     left_out: tuple[LeftOut, ...] = ()
+    named: Mapping[tuple[str | None, str | None], int] = dataclasses.field(default_factory=dict, compare=False)
 
     @property
     def rows(self) -> int:
@@ -210,19 +215,21 @@ def plan_source(
         LabelError: the label column holds so many values that it is no label.
     """
     counts: Counter[str | None] = Counter()
+    named: Counter[tuple[str | None, str | None]] = Counter()
     sizes: list[tuple[int, int]] = []  # position of each table and its rows
     left_out: list[LeftOut] = []
     first_row = 0
     for index, table in enumerate(source.tables):
         left = None if limit is None else limit - first_row
         try:
-            rows, labels = _count_labels(source, index, left)
+            rows, labels, pairs = _count_labels(source, index, left)
         except DataError as error:
             if not skip_bad_files:
                 raise
             left_out.append(LeftOut(table.name, str(error)))
             continue
         counts.update(labels)
+        named.update(pairs)
         _refuse_many_labels(counts, source.columns.label, table)
         sizes.append((index, rows))
         first_row += rows
@@ -233,7 +240,7 @@ def plan_source(
             raise DataError(f"no file of {source.kind} can be read; the first: {left_out[0]}")
         raise DataError(f"{_tables_named(source.tables)} holds no rows.")
     cut = itertools.starmap(Shard, _cut(sizes, shard_rows, min(joined_rows, shard_rows)))
-    return Plan(tuple(_with_places(source, shard) for shard in cut), dict(counts), tuple(left_out))
+    return Plan(tuple(_with_places(source, shard) for shard in cut), dict(counts), tuple(left_out), dict(named))
 
 
 def _cut(
@@ -275,22 +282,27 @@ def remember_places(source: Source, plan: Plan) -> None:
             places.add(span.place)
 
 
-def _count_labels(source: Source, index: int, limit: int | None) -> tuple[int, Counter[str | None]]:
-    """A table's number of rows and its label values."""
-    table, column = source.tables[index], source.columns.label
-    batches = source.kept.read(index, table, source.columns.names)
+def _count_labels(
+    source: Source, index: int, limit: int | None
+) -> tuple[int, Counter[str | None], Counter[tuple[str | None, str | None]]]:
+    """A table's number of rows, its label values, and those with the names beside them."""
+    table, column, name_column = source.tables[index], source.columns.label, source.name_column
+    names = [] if name_column is None else [name_column]
+    batches = source.kept.read(index, table, list(dict.fromkeys([*source.columns.names, *names])))
     rows, counts = 0, Counter[str | None]()
-    for batch in table.batches([column]) if batches is None else batches:
+    pairs = Counter[tuple[str | None, str | None]]()
+    for read in table.batches([column, *names]) if batches is None else batches:
+        batch = read if limit is None else read.slice(0, limit - rows)
         values = label_values(batch.column(column))  # by name: "label" also brings a Parquet column "label.raw"
-        if limit is not None:
-            values = values.slice(0, limit - rows)
         for item in values.value_counts().to_pylist():
             counts[item["values"]] += item["counts"]
+        if name_column is not None and len(pairs) <= MOST_LABELS:
+            pairs.update(count_pairs(batch, column, name_column))
         rows += len(values)
         _refuse_many_labels(counts, column, table)
         if rows == limit:
             break
-    return rows, counts
+    return rows, counts, pairs
 
 
 def _refuse_many_labels(counts: Mapping[str | None, int], column: str, table: Table) -> None:

@@ -397,7 +397,7 @@ def test_a_split_of_a_saved_dict_and_a_data_set_of_the_hub_become_folders(news: 
     assert [LABELS[label] for label in after["label"]] == corrected(news)
     # as `datasets` hands over a data set of the hub, without the hub
     table = HubTable(train, "me/news/train")
-    labels = {row: LABELS.index(label) for row, label in CHANGES.items() if label is not None}
+    labels = {row: str(LABELS.index(label)) for row, label in CHANGES.items() if label is not None}
     edits = Edits(table.name, ROWS, "label", labels, frozenset(), keep_original=False)
     counts = dict.fromkeys(range(4), 10)
     encoder = resolve_labels(counts, LABELS, class_names=LABELS)

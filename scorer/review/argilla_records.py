@@ -178,7 +178,11 @@ def split_record_id(record: str, given_label: str) -> tuple[str, str]:
         ValueError: the id is none that `record_id` made, or it is about another label.
     """
     parts = record.rsplit(HASH_SEPARATOR, 2)
-    if len(parts) != 3 or not re.fullmatch(r"[0-9a-f]{32}", parts[1]) or record_id(*parts[:2], given_label) != record:
+    if (
+        len(parts) != 3
+        or not re.fullmatch(r"[0-9a-f]{32}", parts[1])
+        or record_id(parts[0], parts[1], given_label) != record
+    ):
         raise ValueError(record)
     return parts[0], parts[1]
 

@@ -103,7 +103,9 @@ def conflict_lines(disputed: Sequence[Decision]) -> str:
         voices = ", ".join(f"{answer.annotator or 'no name'}: {_vote(answer)}" for answer in decision.answers)
         outcome = "left as it is" if decision.verdict is None else f"→ {decision.label or decision.verdict}"
         if decision.contradictory:
-            outcome = f"left as they are: rows {', '.join(map(str, decision.rows))} of the run, which nothing tells apart"
+            outcome = (
+                f"left as they are: rows {', '.join(map(str, decision.rows))} of the run, which nothing tells apart"
+            )
         lines.append(f"  id {decision.first.id} (given {decision.first.given_label}): {voices}; {outcome}")
     if len(disputed) > CONFLICTS_SHOWN:
         lines.append(f"  … and {len(disputed) - CONFLICTS_SHOWN:,} more")

@@ -1,6 +1,6 @@
 """Which rows of the data a decision is about: those of its id, its text and its given label; never by position.
 
-Where the data has no such id, the text and the label alone say it. Rows that are alike in all of it are judged together.
+Where the data has no such id, the text and the label say it. Rows that are alike in all of it are judged together.
 A row whose id is known but whose text is another is refused, and so is one whose label is neither the label that
 was judged nor the right one: somebody changed the row since, and the answer may no longer hold.
 """
@@ -27,12 +27,14 @@ class Candidate:
         id: its id, or its position where there is no id column.
         text_hash: hash of its text as it is now.
         label: name of its label as it is now, or None where it has none of the model's.
+        written: its label as the data write it, or None where it has none.
     """
 
     row: int
     id: str
     text_hash: str
     label: str | None
+    written: str | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -70,10 +72,12 @@ class Candidates:
     def add(
         self,
         first_row: int,
+        *,
         ids: Sequence[str],
         texts: Sequence[str | None],
         pairs: Sequence[str | None] | None,
         labels: Sequence[str | None],
+        written: Sequence[str | None],
     ) -> None:
         """Look at N rows.
 
@@ -83,11 +87,12 @@ class Candidates:
             texts: their texts [N].
             pairs: their second texts [N], or None where they have none.
             labels: names of their labels [N], None where a row has none of the model's.
+            written: their labels as the data write them [N].
         """
         for place, (row_id, text) in enumerate(zip(ids, texts, strict=True)):
             known = text_hash(text or "", None if pairs is None else pairs[place] or "")
             if row_id in self._ids or known in self._hashes:
-                row = Candidate(first_row + place, row_id, known, labels[place])
+                row = Candidate(first_row + place, row_id, known, labels[place], written[place])
                 self._by_hash.setdefault(known, []).append(row)
                 self._by_id.setdefault(row_id, []).append(row)
 
@@ -139,7 +144,7 @@ def _without_contradictions(matches: Sequence[Match]) -> list[Match]:
             for row in match.rows:
                 outcomes.setdefault(row.row, set()).add(_outcome(match.decision))
     return [
-        dataclasses.replace(match, refused=_INDISTINCT[match.found_by])
+        dataclasses.replace(match, refused=_INDISTINCT[match.found_by or "id"])
         if match.refused is None and any(len(outcomes[row.row]) > 1 for row in match.rows)
         else match
         for match in found

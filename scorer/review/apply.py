@@ -94,6 +94,11 @@ class Applied:
     dropped: int
 
     @property
+    def alike(self) -> tuple[Match, ...]:
+        """Decisions that stand for several rows which nothing tells apart."""
+        return tuple(match for match in self.matches if match.refused is None and len(match.rows) > 1)
+
+    @property
     def refused(self) -> tuple[Match, ...]:
         """Decisions that changed nothing, each with the reason."""
         return tuple(match for match in self.matches if match.refused is not None)
@@ -197,7 +202,7 @@ def _add(candidates: Candidates, batch: pa.RecordBatch, encoder: LabelEncoder, l
     """Show rows in the source schema to the candidates."""
     written = batch.column("label")
     candidates.add(
-        batch.column("row")[0].as_py(),
+        batch.column("row").to_pylist(),
         ids=batch.column("id").to_pylist(),
         texts=batch.column("text").to_pylist(),
         pairs=batch.column("text_pair").to_pylist() if "text_pair" in batch.schema.names else None,

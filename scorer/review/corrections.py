@@ -142,6 +142,19 @@ def read_corrections(paths: Sequence[Path]) -> Corrections:
     return Corrections(tuple(answers), label_names, model if isinstance(model, str) else None)
 
 
+def holds_corrections(path: str) -> bool | None:
+    """Whether a file begins as corrections do; None where it does not begin with a JSON object in a line."""
+    try:
+        with Path(path).open("rb") as file:
+            first = next((line for line in file if line.strip()), b"")
+        document = json.loads(first.decode("utf-8-sig"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(document, dict):
+        return None
+    return HEADER_KEY in document or {"text_hash", "verdict"} <= document.keys()
+
+
 def write_corrections(
     path: Path, label_names: Sequence[str], corrections: Iterable[Correction], *, model: str | None = None
 ) -> None:

@@ -24,7 +24,7 @@ from scorer.sources.columnar import ArrowTable, ParquetTable
 from scorer.sources.json_lines import JsonLinesTable
 from scorer.sources.storage import first_line
 from scorer.sources.table import Table
-from scorer.sources.values import label_values
+from scorer.sources.values import decoded_dictionary, label_values
 
 NO_LABEL = -1  # what `datasets` takes for "no label"
 _NOTHING = re.compile(r"\s*|\s*-(1|100)(\.0*)?\s*")  # labels that say "no label" by themselves
@@ -176,7 +176,7 @@ def _target(schema: pa.Schema, labels: Sequence[str], classes: Classes, where: s
 def _simple(values: pa.Array) -> pa.Array:
     """The values in a type that `datasets` knows, where there is one that holds the same."""
     if pa.types.is_dictionary(values.type):
-        values = values.dictionary_decode()
+        values = decoded_dictionary(values)
     if pa.types.is_string_view(values.type):
         return values.cast(pa.large_string())
     return values.cast(pa.large_binary()) if pa.types.is_binary_view(values.type) else values

@@ -71,7 +71,7 @@ class Candidates:
 
     def add(
         self,
-        first_row: int,
+        rows: Sequence[int],
         *,
         ids: Sequence[str],
         texts: Sequence[str | None],
@@ -82,7 +82,7 @@ class Candidates:
         """Look at N rows.
 
         Args:
-            first_row: position of the first of them in the data; the others follow.
+            rows: their positions in the data [N].
             ids: their ids [N].
             texts: their texts [N].
             pairs: their second texts [N], or None where they have none.
@@ -92,7 +92,7 @@ class Candidates:
         for place, (row_id, text) in enumerate(zip(ids, texts, strict=True)):
             known = text_hash(text or "", None if pairs is None else pairs[place] or "")
             if row_id in self._ids or known in self._hashes:
-                row = Candidate(first_row + place, row_id, known, labels[place], written[place])
+                row = Candidate(rows[place], row_id, known, labels[place], written[place])
                 self._by_hash.setdefault(known, []).append(row)
                 self._by_id.setdefault(row_id, []).append(row)
 

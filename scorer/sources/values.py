@@ -77,12 +77,21 @@ def plain(values: pa.Array) -> pa.Array:
     """The values without the dictionary or extension type around them."""
     while True:
         if pa.types.is_dictionary(values.type):
-            values = values.dictionary_decode()
+            values = decoded_dictionary(values)
         elif isinstance(values.type, pa.BaseExtensionType):
             boolean = values.type.extension_name == "arrow.bool8"
             values = values.storage.cast(pa.bool_()) if boolean else values.storage
         else:
             return values
+
+
+def decoded_dictionary(values: pa.Array) -> pa.Array:
+    """The values of a dictionary array; of views, which Arrow cannot take from, in the large type of the same content."""
+    members = values.dictionary
+    if pa.types.is_string_view(members.type) or pa.types.is_binary_view(members.type):
+        large = pa.large_string() if pa.types.is_string_view(members.type) else pa.large_binary()
+        values = pa.DictionaryArray.from_arrays(values.indices, members.cast(large))
+    return values.dictionary_decode()
 
 
 def plain_type(data_type: pa.DataType) -> pa.DataType:

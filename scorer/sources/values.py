@@ -86,7 +86,7 @@ def plain(values: pa.Array) -> pa.Array:
 
 
 def decoded_dictionary(values: pa.Array) -> pa.Array:
-    """The values of a dictionary array; of views, which Arrow cannot take from, in the large type of the same content."""
+    """The values of a dictionary array; of views, from which Arrow cannot take, in the large type of the same."""
     members = values.dictionary
     if pa.types.is_string_view(members.type) or pa.types.is_binary_view(members.type):
         large = pa.large_string() if pa.types.is_string_view(members.type) else pa.large_binary()

@@ -33,7 +33,7 @@ def rewrite(table: Table, output: Path, edits: Edits) -> None:
         DataError: the table cannot be read, or is not what it was when decisions were matched.
         OutputError: the file cannot be written.
     """
-    with writing(output):
+    with writing(output.parent):
         output.parent.mkdir(parents=True, exist_ok=True)
     with writing(output), replacing(output) as temporary:
         if isinstance(table, ParquetTable):

@@ -20,7 +20,7 @@ CORRECTED_COLUMN = "corrected_label"
 DATASETS_KEY = b"huggingface"  # under which `datasets` describes columns in a schema's metadata
 FIELD_ID_KEY = b"PARQUET:field_id"  # under which a field's metadata numbers it; no two have the same
 
-Value = str
+Value = int | str  # of `text_edits`
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

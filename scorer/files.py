@@ -1,22 +1,45 @@
-"""Files that are whole or not there, and the system's refusals to write in words for a person."""
+"""Files and folders that are whole or not there, and the system's refusals to write in words for a person."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import re
+import secrets
+import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 from scorer.errors import OutputError
 
-# How the name of an unfinished file ends; it begins with a dot.
+# How the name of an unfinished file or folder ends; it begins with a dot.
 TEMPORARY = ".tmp"
+# Bytes of the final name that an unfinished one repeats: with what follows it is a name that every file system takes.
+NAME_BYTES = 100
+
+_ELSEWHERE = "give another --output"
+# What to do about a refusal of the system, where the reason alone does not say it.
+_CURES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), f"Free space or {_ELSEWHERE}"),
+    errno.EFBIG: f"Larger files are not allowed there; {_ELSEWHERE}",
+    **dict.fromkeys((errno.EACCES, errno.EPERM), f"Get the right to write there, or {_ELSEWHERE}"),
+    errno.EROFS: f"Nothing can be written there; {_ELSEWHERE}",
+    errno.ENAMETOOLONG: "Give a shorter name",
+    errno.ENOENT: "A folder of this path does not exist, or a link leads nowhere; check the path",
+    errno.ENOTDIR: f"A part of this path is a file and no folder; {_ELSEWHERE}",
+    **dict.fromkeys((errno.EEXIST, errno.ENOTEMPTY), f"Something else has that name; move it away or {_ELSEWHERE}"),
+    errno.EISDIR: f"A folder has that name; move it away or {_ELSEWHERE}",
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "Too many files are open; raise the limit (ulimit -n)"),
+    errno.EIO: f"The disk or the way to it fails; {_ELSEWHERE}",
+}
 
 
 @contextlib.contextmanager
 def replacing(file: Path) -> Iterator[Path]:
     """A temporary path beside `file` that takes its place when the block ends well, and vanishes otherwise."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}{TEMPORARY}")
+    temporary = _temporary(file)
     try:
         yield temporary
         with temporary.open("rb+") as handle:
@@ -27,16 +50,66 @@ def replacing(file: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def making_folder(folder: Path) -> Iterator[Path]:
+    """A new temporary folder beside `folder` that takes its name when the block ends well, and vanishes otherwise."""
+    temporary = _temporary(folder)
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
 def writing(place: Path) -> Iterator[None]:
-    """Turn the operating system's refusal to write into OutputError."""
+    """Turn the operating system's refusal to write into OutputError, with what can be done about it."""
     try:
         yield
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
-        raise OutputError(f"cannot write to '{place}': {reason}. Free space or give another --output.") from error
+        cure = _CURES.get(error.errno or 0, f"Check the path, or {_ELSEWHERE}")
+        raise OutputError(f"cannot write to '{place}': {reason}. {cure}.") from error
 
 
 def remove_unfinished(folder: Path) -> None:
     """Remove what a run that died left half-written in a folder."""
-    for file in folder.glob(f".*{TEMPORARY}"):
-        file.unlink(missing_ok=True)
+    for path in folder.glob(f".*{TEMPORARY}"):
+        _remove(path)
+
+
+def remove_leftovers(place: Path) -> None:
+    """Remove what processes of this machine that are no more left half-written beside a file or folder of that name."""
+    beginning = _beginning(place)
+    for path in place.parent.glob(f".*{TEMPORARY}"):
+        process = re.fullmatch(r"[0-9a-f]+\.(\d+)", path.name.removeprefix(beginning).removesuffix(TEMPORARY))
+        if path.name.startswith(beginning) and process is not None and not _is_running(int(process[1])):
+            _remove(path)
+
+
+def _temporary(place: Path) -> Path:
+    """A name of its own for whoever writes: two processes, or a new one after a killed one, never meet."""
+    return place.with_name(f"{_beginning(place)}{secrets.token_hex(4)}.{os.getpid()}{TEMPORARY}")
+
+
+def _beginning(place: Path) -> str:
+    name = os.fsencode(place.name)[:NAME_BYTES].decode("utf-8", "ignore")
+    host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:32]
+    return f".{name}.{host}-"
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import errno
 import gzip
 import io
 import json
 import os
 import random
+import re
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +26,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scorer.errors import DataError, LabelError, OutputError, ScorerError, UsageError
+from scorer.files import making_folder, writing
 from scorer.labels import resolve_labels
 from scorer.review.apply import Applied, ApplyConfig, apply_corrections
 from scorer.review.card import card_text
@@ -552,3 +556,202 @@ def test_the_card_says_what_changed(news: pl.DataFrame, tmp_path: Path) -> None:
     assert "- answers: 6, by 2 people, in argilla:news" in card
     assert "- disagreements: 1 rows, 1 left as they were" in card
     assert "| Sci/Tech | World | 1 |" in card
+
+
+# --- which row a decision is about ---
+
+
+def annotated(tmp_path: Path, *, ids: bool) -> tuple[pl.DataFrame, Path]:
+    """Three annotators' labels of one item, a second item, and a row that stands twice."""
+    frame = pl.DataFrame(
+        {
+            "id": ["7", "7", "7", "8", "9", "9"],
+            "text": ["one", "one", "one", "two", "twice", "twice"],
+            "label": ["World", "Sports", "Business", "Business", "World", "World"],
+        }
+    )
+    file = tmp_path / "data.parquet"
+    (frame if ids else frame.drop("id")).write_parquet(file)
+    return frame if ids else frame.with_columns(id=pl.Series([str(row) for row in range(6)])), file
+
+
+@pytest.mark.parametrize("ids", [True, False])
+def test_rows_of_one_text_are_told_apart_by_their_label(ids: bool, tmp_path: Path) -> None:
+    frame, file = annotated(tmp_path, ids=ids)
+    unsure = answers(frame, {0: None}, verdict="unsure")
+    applied = run(
+        tmp_path, [*unsure, *answers(frame, {1: "World", 2: "Sports", 4: "Sports"})], file, tmp_path / "o.parquet"
+    )
+    after = pl.read_parquet(tmp_path / "o.parquet")["label"].to_list()
+    assert after == ["World", "World", "Sports", "Business", "Sports", "Sports"]
+    assert not applied.refused
+    assert [len(match.rows) for match in applied.alike] == [2]
+
+
+@pytest.mark.parametrize("ids", [True, False])
+def test_rows_that_nothing_tells_apart_and_that_were_judged_unlike_stay(ids: bool, tmp_path: Path) -> None:
+    frame, file = annotated(tmp_path, ids=ids)
+    for second in (
+        answers(frame, {5: None}),
+        answers(frame, {5: "Business"}),
+        answers(frame, {5: None}, verdict="drop"),
+    ):
+        found = [*answers(frame, {4: "Sports", 3: "World"}), *second]
+        output = tmp_path / f"{second[0].verdict}.parquet"
+        applied = run(tmp_path, found, file, output, drop=True)
+        assert pl.read_parquet(output)["label"].to_list() == [*frame["label"][:3], "World", "World", "World"]
+        assert len(applied.refused) == (1 if ids else 2)
+        assert all("judged differently" in str(match.refused) for match in applied.refused)
+
+
+def test_decisions_that_meet_in_one_row_when_applied_again_change_nothing(tmp_path: Path) -> None:
+    """What was World is Sports and what was Sports is World now: of the second time nobody can tell which is which."""
+    frame, file = annotated(tmp_path, ids=True)
+    found = answers(frame, {0: "Sports", 1: "World"})
+    run(tmp_path, found, file, tmp_path / "once.parquet")
+    once = pl.read_parquet(tmp_path / "once.parquet")
+    assert once["label"].to_list()[:3] == ["Sports", "World", "Business"]
+    found = answers(frame, {0: "Sports", 1: "Business"})
+    run(tmp_path, found, file, tmp_path / "first.parquet")
+    again = run(tmp_path, found, tmp_path / "first.parquet", tmp_path / "second.parquet")
+    assert len(again.refused) == 2
+    assert pl.read_parquet(tmp_path / "second.parquet").equals(pl.read_parquet(tmp_path / "first.parquet"))
+
+
+def test_a_label_that_people_keep_is_not_respelled(tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("id,text,label\na,one,World\nb,two,WORLD\nc,three,Sports\n")
+    frame = pl.DataFrame(
+        {"id": ["a", "b", "c"], "text": ["one", "two", "three"], "label": ["World", "World", "Sports"]}
+    )
+    run(tmp_path, answers(frame, {1: None, 2: "World"}), tmp_path / "data.csv", tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text() == "id,text,label\na,one,World\nb,two,WORLD\nc,three,World\n"
+
+
+# --- several files ---
+
+
+def test_files_keep_their_places(news: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folders, globs and files by name, of one name in several folders and compressed, from near and far."""
+    parts = {
+        name: news.slice(10 * number, 10)
+        for number, name in enumerate(("a/x.csv", "a/y/x.csv", "b/x.csv", "b[1]/x.csv.gz"))
+    }
+    for name, part in parts.items():
+        file = tmp_path / "data" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        content = part.write_csv().encode()
+        file.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    monkeypatch.chdir(tmp_path / "data")
+    corrections = (write(tmp_path, answers(news, CHANGES)),)
+    here = str(tmp_path / "data")
+    wanted: list[tuple[tuple[str, ...], list[str]]] = [
+        ((here,), list(parts)),
+        (("a",), ["x.csv", "y/x.csv"]),
+        (("a/y",), ["x.csv"]),
+        (("a/*.csv", "b/*.csv"), ["a/x.csv", "b/x.csv"]),
+        (("**/x.csv",), ["a/x.csv", "a/y/x.csv", "b/x.csv"]),
+        (("b[1]/x.csv.gz", "b"), ["b[1]/x.csv.gz", "b/x.csv"]),
+        (("../data/a/x.csv", f"{here}/b/x.csv"), ["a/x.csv", "b/x.csv"]),
+        (("a/*.csv",), ["x.csv"]),
+    ]
+    for number, (data, files) in enumerate(wanted):
+        output = tmp_path / f"out-{number}"
+        apply_corrections(ApplyConfig(corrections, data, output))
+        assert sorted(str(file.relative_to(output)) for file in output.rglob("*") if file.is_file()) == sorted(files)
+    whole = dict(zip(news["id"], corrected(news), strict=True))
+    for name in parts:
+        content = (tmp_path / "out-0" / name).read_bytes()
+        after = pl.read_csv(gzip.decompress(content) if name.endswith(".gz") else content, infer_schema=False)
+        assert after["label"].to_list() == [whole[row] for row in parts[name]["id"]]
+    apply_corrections(ApplyConfig(corrections, ("b/*.csv",), tmp_path / "one.csv"))
+    assert (tmp_path / "one.csv").is_file()
+    with pytest.raises(UsageError, match=r"x\.csv' twice"):
+        apply_corrections(ApplyConfig(corrections, ("a", f"{here}/a/x.csv"), tmp_path / "twice"))
+    assert not (tmp_path / "twice").exists()
+
+
+def test_the_command_takes_several_files_and_says_what_was_meant(
+    news: pl.DataFrame,
+    tmp_path: Path,
+    scorer: Callable[..., subprocess.CompletedProcess[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    news.head(20).write_csv("one.csv")
+    news.tail(20).write_ndjson("two words.jsonl")
+    write(tmp_path, answers(news, CHANGES)).rename("c.jsonl")
+    write_corrections(Path("d.jsonl"), LABELS, answers(news, {3: "World"}))
+    news.head(20).write_csv("alike.csv")
+    meant = {
+        (
+            "c.jsonl",
+            "one.csv",
+            "two words.jsonl",
+        ): "'one.csv' is data, not corrections.*scorer apply c.jsonl --data one.csv --data 'two words.jsonl' -o out",
+        ("one.csv", "c.jsonl"): "scorer apply c.jsonl --data one.csv -o out",
+        (
+            "c.jsonl",
+            "d.jsonl",
+        ): "'d.jsonl' holds corrections and is no data.*scorer apply c.jsonl d.jsonl --data DATA -o out",
+        ("c.jsonl", "--data", "one.csv", "two words.jsonl"): "'two words.jsonl' is data.*scorer apply c.jsonl --data",
+        ("one.csv",): "there are no corrections.*scorer apply CORRECTIONS --data one.csv",
+        (
+            "c.jsonl",
+            "two words.jsonl",
+            "d.jsonl",
+            "one.csv",
+        ): "scorer apply c.jsonl d.jsonl --data 'two words.jsonl' --data one.csv",
+    }
+    for arguments, says in meant.items():
+        done = scorer("apply", *arguments, "-o", "out")
+        assert done.returncode == UsageError.exit_code
+        assert re.search(says, " ".join(done.stderr.split())), done.stderr
+    done = scorer("apply", "c.jsonl", "d.jsonl", "--data", "one.csv", "--data", "alike.csv", "-o", "out")
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in Path("out").iterdir()) == ["alike.csv", "one.csv"]
+    assert "4 of the decisions stand for 8 rows" in done.stdout
+
+
+def test_what_a_killed_apply_left_hinders_nobody_and_goes(news: pl.DataFrame, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for name in ("a", "b"):
+        news.write_parquet(tmp_path / "data" / f"{name}.parquet")
+    dead = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True
+    )
+    with making_folder(tmp_path / "like") as folder:
+        (folder / "file").touch()
+        name = folder.name.replace(".like.", ".out.")
+    left = tmp_path / name.replace(f".{os.getpid()}.tmp", f".{int(dead.stdout)}.tmp")
+    at_work, elsewhere = tmp_path / name, tmp_path / left.name.replace(".out.", ".out.on-another-machine-")
+    for each in (left, at_work, elsewhere):
+        (each / "sub").mkdir(parents=True)
+    run(tmp_path, answers(news, CHANGES), tmp_path / "data", tmp_path / "out")
+    assert [each.exists() for each in (left, at_work, elsewhere)] == [False, True, True]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.parquet", "b.parquet"]
+
+
+def test_the_cure_fits_what_the_system_says(tmp_path: Path) -> None:
+    cures = {
+        errno.ENOSPC: "Free space",
+        errno.EACCES: "Get the right to write there",
+        errno.EROFS: "Nothing can be written there",
+        errno.ENAMETOOLONG: "Give a shorter name",
+        errno.ENOTDIR: "is a file and no folder",
+        errno.EISDIR: "A folder has that name",
+        errno.EMFILE: "ulimit",
+        errno.EPIPE: "Check the path",
+    }
+    for number, cure in cures.items():
+        with pytest.raises(OutputError, match=cure) as failed, writing(tmp_path):
+            raise OSError(number, os.strerror(number))
+        assert ("Free space" in str(failed.value)) == (number == errno.ENOSPC)
+    (tmp_path / "file").write_text("")
+    news = pl.DataFrame({"id": ["a"], "text": ["one"], "label": ["World"]})
+    news.write_csv(tmp_path / "data.csv")
+    for output, cure in (
+        (tmp_path / "file" / "out.csv", "file': File exists. Something else has that name"),
+        (tmp_path / f"{'n' * 300}.csv", "shorter name"),
+    ):
+        with pytest.raises(OutputError, match=cure):
+            run(tmp_path, answers(news, {0: "Sports"}), tmp_path / "data.csv", output)

@@ -23,6 +23,7 @@ from scorer import ExportConfig, RunConfig, export_onnx, score
 from scorer.demo import demo_corpus, demo_model
 from scorer.errors import DataError, OutputError, ScorerError, ServerError, UsageError
 from scorer.listener import Silence
+from scorer.review.argilla_records import record_id
 from scorer.review.corrections import read_corrections, text_hash
 
 pytestmark = [
@@ -70,7 +71,7 @@ def test_the_head_of_ag_news_arrives_sorted_and_a_second_push_changes_nothing(
     there = argilla.sorted_by_loss("ag-news")
     assert len(there) == len(argilla.records("ag-news")) == 500
     for row, record in zip(head.iter_rows(named=True), there, strict=True):
-        assert record["external_id"] == f"{row['id']}#{text_hash(row['text'])}"
+        assert record["external_id"] == record_id(row["id"], text_hash(row["text"]), row["label_name"])
         assert record["fields"] == {"text": row["text"], "given": row["label_name"]}
         (suggestion,) = record["suggestions"]
         assert suggestion["value"] == row["predicted_label_name"]

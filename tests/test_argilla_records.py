@@ -67,15 +67,21 @@ def test_an_empty_head_and_an_unknown_label_are_refused(ranking: Path) -> None:
         select_head(ranking, Selection(label="Weather"))
 
 
-def test_a_row_that_repeats_id_and_text_is_left_out(tmp_path: Path) -> None:
-    texts = ["same", "same", "other", "same"]
-    directory = make_ranking(tmp_path, texts, LABELS, id=["a", "a", "a", "b"])
+def test_rows_of_one_id_text_and_label_are_one_record_and_the_others_are_counted(tmp_path: Path) -> None:
+    """Annotators' rows have one id and one text, and differ in what they say."""
+    texts = ["same", "same", "other", "same", "same", "same"]
+    names = [LABELS[label] for label in (0, 1, 2, 0, 0, 0)]
+    labels = {"label": [0, 1, 2, 0, 0, 0], "label_name": names}
+    directory = make_ranking(tmp_path, texts, LABELS, id=["a", "a", "a", "b", "a", "a"], **labels)
     head = select_head(directory, Selection())
-    assert [row["rank"] for row in head.rows] == [1, 3, 4]
-    assert head.duplicates == 1
+    assert [row["rank"] for row in head.rows] == [1, 2, 3, 4]
+    assert head.duplicates == 2
     ids = [record.id for record in records_of(head)]
-    assert len(set(ids)) == len(ids)
-    assert [row["rank"] for row in select_head(directory, Selection(top=2)).rows] == [1, 3]
+    assert len(set(ids)) == 4
+    few = select_head(directory, Selection(top=1))
+    assert ([row["rank"] for row in few.rows], few.duplicates) == ([1], 2)
+    per_class = select_head(directory, Selection(per_class=2))
+    assert ([row["rank"] for row in per_class.rows], per_class.duplicates) == ([1, 2, 3, 4], 2)
 
 
 def test_a_ranking_without_texts_is_refused(tmp_path: Path) -> None:
@@ -88,7 +94,7 @@ def test_a_record_says_all_that_the_ranking_says(tmp_path: Path) -> None:
     head = select_head(make_ranking(tmp_path, ["one", "two"], LABELS, pairs=["eins", ""]), Selection())
     first, second = records_of(head, label_source="crowd")
     row = head.rows[0]
-    assert first.id == f"id-0#{text_hash('one', 'eins')}"
+    assert first.id == f"id-0#{text_hash('one', 'eins')}#{text_hash('World')[:12]}"
     assert first.fields == {"text": "one", "text_pair": "eins", "given": "World"}
     assert (first.value, first.score, first.agent) == ("Sports", row["predicted_probability"], "a/model")
     assert first.metadata == {
@@ -149,10 +155,14 @@ def test_a_usual_model_name_is_its_own_agent() -> None:
     assert clean_agent("modèle (v2)") == "mod-le -v2"
 
 
-@given(st.text(max_size=30), st.text(max_size=30))
-def test_a_record_s_id_gives_back_row_id_and_hash(row_id: str, text: str) -> None:
+@given(st.text(max_size=30), st.text(max_size=30), st.text(max_size=10), st.text(max_size=10))
+def test_a_record_s_id_gives_back_row_id_and_hash(row_id: str, text: str, given_label: str, other: str) -> None:
     hashed = text_hash(text)
-    assert split_record_id(record_id(row_id, hashed)) == (row_id, hashed)
+    record = record_id(row_id, hashed, given_label)
+    assert split_record_id(record, given_label) == (row_id, hashed)
+    if other != given_label:
+        with pytest.raises(ValueError, match="#"):
+            split_record_id(record, other)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +189,7 @@ def test_names_are_unique_and_hold_no_dot(ranking: Path) -> None:
 def test_nul_is_shown_by_its_symbol_and_hashed_as_it_is(tmp_path: Path) -> None:
     record = records_of(select_head(make_ranking(tmp_path, ["a\0b", "c"], LABELS), Selection()))[0]
     assert record.fields["text"] == "a␀b"
-    assert split_record_id(record.id)[1] == text_hash("a\0b")
+    assert split_record_id(record.id, "World")[1] == text_hash("a\0b")
 
 
 @pytest.mark.parametrize(

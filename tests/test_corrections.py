@@ -182,3 +182,38 @@ def test_answers_without_a_name_are_voices_of_their_own_and_a_repeated_line_is_o
 def test_rows_with_one_id_and_other_texts_are_rows_of_their_own() -> None:
     other = answer("Business", text_hash=text_hash("another"))
     assert [decision.label for decision in merge([answer("Sports"), other])] == ["Sports", "Business"]
+
+
+def test_rows_of_one_id_and_text_never_vote_on_each_other() -> None:
+    """Five annotators' labels of one item are five rows: what is said of one says nothing of the others."""
+    item = {"id": "n-7", "text_hash": text_hash("text 7")}
+    found = merge(
+        [
+            answer("World", row=0, given_label="World", **item),
+            answer("World", verdict="relabel", row=1, given_label="Sports", **item),
+            answer(verdict="unsure", row=2, given_label="Business", **item),
+        ]
+    )
+    assert [(each.first.given_label, each.verdict, each.label) for each in found] == [
+        ("World", "keep", "World"),
+        ("Sports", "relabel", "World"),
+        ("Business", "unsure", None),
+    ]
+    assert not any(each.disputed for each in found)
+
+
+def test_rows_that_are_alike_have_one_decision_or_none() -> None:
+    """Two rows of one id, text and label are the same to every reader of the data."""
+    item = {"id": "n-7", "text_hash": text_hash("text 7")}
+    first = [answer("Sports", "ada", row=3, **item), answer("Sports", "bo", row=3, **item)]
+    same = only(merge([*first, answer("Sports", row=4, **item)]))
+    assert (same.verdict, same.label, same.rows, same.contradictory) == ("relabel", "Sports", (3, 4), False)
+    for other in (
+        answer(row=4, **item),
+        answer(verdict="drop", row=4, **item),
+        answer(verdict="unsure", row=4, **item),
+    ):
+        unlike = only(merge([*first, other], "latest"))
+        assert (unlike.verdict, unlike.label, unlike.disputed, unlike.contradictory) == (None, None, True, True)
+    with pytest.raises(DataError, match="rows 3, 4 of the run, which nothing tells apart"):
+        merge([*first, answer(row=4, **item)], "error")

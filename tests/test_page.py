@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 from conftest import SHARED
+from rankings import make_ranking
 from reviewing import Reviewer
 
 from scorer import RunConfig, score
@@ -199,6 +200,26 @@ def test_a_colleagues_answers_are_loaded_and_the_later_one_stays(
     elsewhere.reload()
     assert elsewhere.answered == 4
     second.close()
+
+
+def test_annotators_rows_have_answers_of_their_own(context: Any, tmp_path: Path) -> None:
+    """Rows of one id and text differ by their label, on this page and on that of the data with one label changed."""
+    names = ["World", "Sports", "Business"]
+    for folder, labels in (("before", [0, 1, 2]), ("after", [0, 2, 2])):
+        given = {"label": labels, "label_name": [names[label] for label in labels]}
+        run = make_ranking(tmp_path / folder, ["one"] * 3, names, id=["7"] * 3, row=[5, 6, 7], **given)
+        write_page(tmp_path / f"{folder}.html", render_page(read_examples(run), title="rows"))
+    page = Reviewer(context, tmp_path / "before.html")
+    page.press("g", "1", "d")
+    _, *lines = page.download(tmp_path / "mine.jsonl")
+    found = [(line["given_label"], line["verdict"], line["corrected_label"]) for line in lines]
+    assert found == [("World", "keep", None), ("Sports", "relabel", "World"), ("Business", "drop", None)]
+    after = Reviewer(context, tmp_path / "after.html")
+    assert after.answered == 2  # of the browser's own storage: the row of Sports is no more
+    moved = [{**line, "row": line["row"] + 1, "at": "2031-01-01T00:00:00Z"} for line in lines]
+    (tmp_path / "moved.jsonl").write_text("".join(json.dumps(line) + "\n" for line in moved), encoding="utf-8")
+    assert "2 answers taken over; left: 1 on rows that this page does not show" in after.load(tmp_path / "moved.jsonl")
+    assert page.complaints == after.complaints == []
 
 
 @pytest.mark.parametrize(

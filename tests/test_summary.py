@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from rankings import make_ranking
 
@@ -132,3 +134,41 @@ def test_the_header_alone_is_a_file_without_answers(scorer: Scorer, tmp_path: Pa
     assert done.returncode == 0, done.stderr
     assert "0 answers on 0 rows." in done.stdout
     assert json.loads((tmp_path / "none.jsonl").read_text())["label_names"] == list(LABELS)
+
+
+def test_the_estimate_is_about_the_rows_that_were_judged(tmp_path: Path) -> None:
+    """Rows are inserted on top, ids are positions, one label is corrected since: the right rows count, or are said."""
+    judged = answers("rk" * 15)
+    texts = ["new", *(f"text {row}" for row in range(30)), *(f"rest {row}" for row in range(20))]
+    given_labels = [2, *(row % 3 for row in range(30)), *[0] * 20]
+    given_labels[1] = 1  # the first was relabelled so
+    given_labels[2] = 0  # and the second is another now, which nobody judged
+    names = [LABELS[label] for label in given_labels]
+    ids = [str(row) for row in range(51)]
+    directory = make_ranking(tmp_path, texts, LABELS, id=ids, label=given_labels, label_name=names)
+    judged = [dataclasses.replace(answer, id=str(answer.row)) for answer in judged]
+    said: list[str] = []
+    left = estimate_errors_left(directory, merge(judged), said.append)
+    losses = pl.read_parquet(directory / "ranked.parquet")["loss"].cast(pl.Float64).to_numpy()
+    decided = np.array([1 <= row <= 30 and row != 2 for row in range(51)])
+    wrong = np.array([1 < row <= 30 and row % 2 == 1 for row in range(51)])
+    assert left == errors_left(losses, decided, wrong)
+    assert said == [
+        f"1 of the 30 rows that people decided on are not in '{directory}' as they were judged (id, text and label), "
+        "and do not count here."
+    ]
+
+
+def test_annotators_rows_are_estimated_each_for_itself(tmp_path: Path) -> None:
+    texts = [f"text {row // 3}" for row in range(90)]
+    ids = [f"id-{row // 3}" for row in range(90)]
+    directory = make_ranking(tmp_path, texts, LABELS, id=ids)
+    judged = [dataclasses.replace(answer, row=3 * answer.row) for answer in answers("rk" * 15)]
+    judged = [
+        dataclasses.replace(answer, given_label="World", corrected_label=answer.corrected_label and "Sports")
+        for answer in judged
+    ]
+    left = estimate_errors_left(directory, merge(judged))
+    losses = np.linspace(9, 1, 90).astype(np.float32).astype(np.float64)
+    places = np.arange(90)
+    assert left == errors_left(losses, places % 3 == 0, places % 6 == 0)

@@ -124,7 +124,7 @@ def to_argilla_command(directory: Path, dataset_name: str, **options: Any) -> No
     records = make_records(head, agent=agent, suggest=options["suggest"], label_source=source)
     guidelines = _read_guidelines(options["guidelines"])
     if head.duplicates:
-        say(f"{head.duplicates:,} rows repeat id and text of a row above them and are left out.")
+        say(f"{head.duplicates:,} rows repeat id, text and given label of a row above them and are left out.")
     if options["dry_run"]:
         _show(settings_lines(settings), records)
         return

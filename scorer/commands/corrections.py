@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ MERGING = "Corrections"
 # Refused corrections that are listed, and changes that a table shows, before they are only counted.
 REFUSED_SHOWN = 20
 CHANGES_SHOWN = 20
+# Data files that a command in a message names.
+DATA_SHOWN = 5
 
 on_conflict = option(
     "--on-conflict",
@@ -67,8 +70,8 @@ def corrections_command(files: tuple[Path, ...], on_conflict: Any, ranking: Path
         click.echo(line)
     _print_tables(summary)
     if ranking is not None:
-        left = estimate_errors_left(ranking, decisions)
-        click.echo("\n" + _errors_left_line(left))
+        click.echo()
+        click.echo(_errors_left_line(estimate_errors_left(ranking, decisions, click.echo)))
 
 
 @click.command(
@@ -78,11 +81,18 @@ def corrections_command(files: tuple[Path, ...], on_conflict: Any, ranking: Path
     examples=[
         "scorer apply corrections.jsonl train.parquet -o corrected.parquet",
         "scorer apply ada.jsonl bo.jsonl 'data/*.csv' -o corrected --drop --keep-original",
+        "scorer apply ada.jsonl bo.jsonl --data train.csv --data test.csv -o corrected",
         "scorer apply corrections.jsonl fancyzhx/ag_news --split train -o corrected --push-to-hub me/ag-news",
     ],
 )
-@click.argument("corrections", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.argument("data")
+@click.argument("files", metavar="CORRECTIONS... [DATA]", nargs=-1, required=True)
+@option(
+    "--data",
+    heading=DATA,
+    multiple=True,
+    metavar="DATA",
+    help="What was scored; repeatable, for several files or folders. [default: the last argument]",
+)
 @on_conflict
 @option("--drop", heading=MERGING, is_flag=True, help="Leave out rows that people want dropped.")
 @option("--text-column", heading=DATA, metavar="NAME", help="Column of the text. [default: guessed, and said]")
@@ -108,7 +118,7 @@ def corrections_command(files: tuple[Path, ...], on_conflict: Any, ranking: Path
     required=True,
     type=click.Path(path_type=Path),
     metavar="OUT",
-    help="The file to write; a folder for several files, and for data sets of `datasets`.",
+    help="The file to write; a folder for several files (subfolders are kept) and for data sets of `datasets`.",
 )
 @option(
     "--keep-original",
@@ -124,8 +134,8 @@ def corrections_command(files: tuple[Path, ...], on_conflict: Any, ranking: Path
     help="Upload the result, written as --as-datasets does, as a private data set with a card that says what changed.",
 )
 def apply_command(
-    corrections: tuple[Path, ...],
-    data: str,
+    files: tuple[str, ...],
+    data: tuple[str, ...],
     push_to_hub: str | None,
     as_datasets: bool,
     write_label_map: Path | None,
@@ -133,9 +143,10 @@ def apply_command(
 ) -> None:
     """Apply corrections to a data set.
 
-    CORRECTIONS are one or more corrections files, DATA what was scored: files, a glob, a folder, a saved data set or
-    a hub id. Rows are found by their id, or by their text where there is no id; a row whose text or label has changed
-    since it was judged is refused and named. OUT has the form of DATA, with every untouched row as it was.
+    CORRECTIONS are one or more corrections files, DATA what was scored: a file, a glob, a folder, a saved data set or
+    a hub id; several with --data. Rows are found by their id, text and given label, or without an id by text and label;
+    a row whose text or label has changed since it was judged is refused and named. OUT has the form of DATA, with every
+    untouched row as it was.
     """
     from scorer.progress import TerminalListener
     from scorer.review import apply
@@ -143,7 +154,8 @@ def apply_command(
     from scorer.review.card import card_text
     from scorer.review.corrections import read_corrections
 
-    config = ApplyConfig(corrections, (data,), as_datasets=as_datasets or push_to_hub is not None, **options)
+    corrections, data = _arguments(files, data, options["output"])
+    config = ApplyConfig(corrections, data, as_datasets=as_datasets or push_to_hub is not None, **options)
     if write_label_map is not None:
         click.echo(apply.write_label_map(config, write_label_map, TerminalListener()))
         return
@@ -156,8 +168,45 @@ def apply_command(
 
         read = read_corrections(corrections)
         say(f"Uploading to {push_to_hub}.")
-        address = push_folder(applied.output, push_to_hub, card_text(applied, (data,), read.model, read.answers))
+        address = push_folder(applied.output, push_to_hub, card_text(applied, data, read.model, read.answers))
         click.echo(f"Uploaded: {address}")
+
+
+def _arguments(files: tuple[str, ...], data: tuple[str, ...], output: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    """Corrections and data: the last argument is the data where no --data says it.
+
+    Raises:
+        UsageError: one stands in the other's place; the message says the command that was meant.
+    """
+    from scorer.errors import UsageError
+    from scorer.review.corrections import holds_corrections
+    from scorer.sources.locate import is_data
+
+    corrections, data = (files, data) if data else (files[:-1], files[-1:])
+    swapped = [item for item in corrections if is_data(item) and not _may_be_corrections(item)]
+    answers = [item for item in data if holds_corrections(item)]
+    if corrections and not swapped and not answers:
+        return tuple(map(Path, corrections)), data
+    right = [item for item in (*corrections, *answers) if item not in swapped]
+    what = [f"'{item}' is data, not corrections" for item in swapped[:1]]
+    what += [f"'{item}' holds corrections and is no data" for item in answers[:1]]
+    meant = [item for item in (*swapped, *data) if item not in answers]
+    words = ["scorer", "apply", *(right or ["CORRECTIONS"])]
+    for item in meant[:DATA_SHOWN] or ["DATA"]:
+        words += ["--data", item]
+    more = " …" if len(meant) > DATA_SHOWN else ""
+    raise UsageError(
+        f"{' and '.join(what) or 'there are no corrections'}. Name corrections first and data with --data: "
+        f"{shlex.join(words)}{more} -o {shlex.quote(str(output))}"
+    )
+
+
+def _may_be_corrections(item: str) -> bool:
+    """Whether a file holds corrections, or is JSON Lines that are empty or damaged."""
+    from scorer.review.corrections import holds_corrections
+
+    holds = holds_corrections(item)
+    return holds or (holds is None and Path(item).suffix.lower() in {".json", ".jsonl", ".ndjson"})
 
 
 def conflicts(decisions: Sequence[Decision]) -> list[str]:
@@ -229,6 +278,12 @@ def _applied_lines(applied: Applied) -> list[str]:
         + (f", {applied.already:,} had the right one before" if applied.already else "")
         + (f", {applied.dropped:,} were left out." if applied.dropped else "."),
     ]
+    if applied.alike:
+        rows = sum(len(match.rows) for match in applied.alike)
+        lines.append(
+            f"{len(applied.alike):,} of the decisions stand for {rows:,} rows: rows of the same id, text and label "
+            "(where there is no id, of the same text and label) were decided together."
+        )
     for match in applied.refused[:REFUSED_SHOWN]:
         judged = match.decision.first
         lines.append(visible(f"  refused: id {judged.id} (row {judged.row:,} of the run): {match.refused}"))

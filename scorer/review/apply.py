@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+
+import pyarrow as pa
 
 from scorer.config import RunConfig
-from scorer.errors import DataError, LabelError, OutputError, UsageError
-from scorer.files import writing
+from scorer.errors import DataError, LabelError
+from scorer.files import making_folder, remove_leftovers, writing
 from scorer.labels import LabelEncoder
 from scorer.labels.label_map import read_label_map
 from scorer.labels.proposal import propose_map, told, write_map
@@ -21,10 +21,9 @@ from scorer.review.datasets_folder import Classes, import_datasets, write_folder
 from scorer.review.decisions import Decision, OnConflict, merge
 from scorer.review.edits import Edits, refuse_taken_columns
 from scorer.review.matching import Candidates, Match, spelled_labels
-from scorer.review.rewrite import refuse_another_format, rewrite
+from scorer.review.outputs import Form, output_form, places
+from scorer.review.rewrite import rewrite
 from scorer.sources import Plan, Source, open_source, plan_source, read_shards
-from scorer.sources.columnar import ArrowTable
-from scorer.sources.hub import HubTable
 from scorer.sources.settled_labels import settle_labels
 
 SHARD_ROWS = 65_536
@@ -97,6 +96,11 @@ class Applied:
     dropped: int
 
     @property
+    def alike(self) -> tuple[Match, ...]:
+        """Decisions that stand for several rows which nothing tells apart."""
+        return tuple(match for match in self.matches if match.refused is None and len(match.rows) > 1)
+
+    @property
     def refused(self) -> tuple[Match, ...]:
         """Decisions that changed nothing, each with the reason."""
         return tuple(match for match in self.matches if match.refused is not None)
@@ -118,28 +122,36 @@ def apply_corrections(config: ApplyConfig, listener: Listener | None = None) -> 
         raise DataError(f"{', '.join(map(repr, map(str, config.corrections)))} holds no answers; nothing to apply.")
     decisions = merge(corrections.answers, config.on_conflict)
     source = open_source(_run_config(config), listener.info)
-    form = _output_form(config, source)
+    form = output_form(config.data, source.tables, config.output, as_datasets=config.as_datasets)
+    if form == "datasets":
+        import_datasets("writing a folder of `datasets`")
+    elif form == "folder":
+        places(config.data, source.tables)
+    if config.keep_original:
+        for table in source.tables:
+            refuse_taken_columns(table.schema().names, table.name)
     plan = plan_source(source, shard_rows=SHARD_ROWS, limit=None)
     label_names = _label_names(corrections, source)
     label_map = None if config.label_map is None else read_label_map(config.label_map)
     encoder = settle_labels(source, plan, label_names, label_map=label_map, by_index=config.labels_by_index)
     for warning in encoder.warnings:
         listener.warning(warning)
-    candidates = Candidates(decisions, encoder, label_names, by_id=source.columns.id is not None)
-    _look_through(source, plan, candidates, listener)
+    candidates = Candidates(decisions, by_id=source.columns.id is not None)
+    listener.started(plan.rows)
+    try:
+        for _, batch in read_shards(source, plan.shards, WINDOW_ROWS):
+            _add(candidates, batch, encoder, label_names)
+            listener.advanced(batch.num_rows, 0)
+    finally:
+        listener.finished()
     matches = candidates.matches()
     outcome = _Outcome(matches, plan, encoder, label_names, drop=config.drop)
     rows = plan.table_rows()
     edits = [
         _table_edits(config, source, rows.get(index, range(0)), index, outcome) for index in range(len(source.tables))
     ]
-    if form == "datasets":
-        classes = Classes(label_names, encoder, source.class_names, list(plan.label_counts))
-        write_folder(source.tables, edits, classes, config.output)
-    elif form == "file":
-        rewrite(source.tables[0], config.output, edits[0])
-    else:
-        _rewrite_all(source, config.output, edits)
+    classes = Classes(label_names, encoder, source.class_names, list(plan.label_counts))
+    _write(form, config, source, edits, classes)
     return Applied(
         output=config.output,
         label_names=label_names,
@@ -175,42 +187,18 @@ def _run_config(config: ApplyConfig) -> RunConfig:
     return RunConfig(model=Path(), output=config.output, **shared)
 
 
-def _output_form(config: ApplyConfig, source: Source) -> Literal["datasets", "file", "folder"]:
-    """What the output will be: the form in which the data came, unless another is asked for."""
-    if config.output.exists():
-        raise OutputError(f"'{config.output}' exists already. Give another --output.")
-    if config.keep_original:
-        for table in source.tables:
-            refuse_taken_columns(table.schema().names, table.name)
-    if config.as_datasets or any(map(_is_saved, source.tables)):
-        import_datasets("writing a folder of `datasets`")
-        return "datasets"
-    if len(source.tables) == 1 and not Path(config.data[0]).is_dir():
-        refuse_another_format(source.tables[0], config.output)
-        return "file"
-    names = [Path(table.name).name for table in source.tables]
-    if len(set(names)) < len(names):
-        raise UsageError("two of the data's files have the same name. Correct them apart, or use --as-datasets.")
-    return "folder"
-
-
-def _rewrite_all(source: Source, output: Path, edits: Sequence[Edits]) -> None:
-    """Write several files into a folder, which appears when all are there."""
-    temporary = output.with_name(f".{output.name}.tmp")
-    try:
-        with writing(output):
-            temporary.mkdir(parents=True)
-            for table, changes in zip(source.tables, edits, strict=True):
-                rewrite(table, temporary / Path(table.name).name, changes)
-            temporary.rename(output)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _is_saved(table: Any) -> bool:
-    """Whether a table belongs to `datasets`: of the hub, or of a folder that it saved."""
-    in_saved_folder = isinstance(table, ArrowTable) and Path(table.name).with_name("state.json").is_file()
-    return in_saved_folder or isinstance(table, HubTable)
+def _write(form: Form, config: ApplyConfig, source: Source, edits: Sequence[Edits], classes: Classes) -> None:
+    """Write the output in its form, whole or not at all."""
+    remove_leftovers(config.output)
+    if form == "datasets":
+        write_folder(source.tables, edits, classes, config.output)
+    elif form == "file":
+        rewrite(source.tables[0], config.output, edits[0])
+    else:
+        files = places(config.data, source.tables)
+        with writing(config.output), making_folder(config.output) as folder:
+            for table, file, changes in zip(source.tables, files, edits, strict=True):
+                rewrite(table, folder / file, changes)
 
 
 def _label_names(corrections: Corrections, source: Source) -> tuple[str, ...]:
@@ -226,14 +214,17 @@ def _label_names(corrections: Corrections, source: Source) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _look_through(source: Source, plan: Plan, candidates: Candidates, listener: Listener) -> None:
-    listener.started(plan.rows)
-    try:
-        for _, batch in read_shards(source, plan.shards, WINDOW_ROWS):
-            candidates.add(batch)
-            listener.advanced(batch.num_rows, 0)
-    finally:
-        listener.finished()
+def _add(candidates: Candidates, batch: pa.RecordBatch, encoder: LabelEncoder, label_names: Sequence[str]) -> None:
+    """Show rows in the source schema to the candidates."""
+    written = batch.column("label")
+    candidates.add(
+        batch.column("row").to_pylist(),
+        ids=batch.column("id").to_pylist(),
+        texts=batch.column("text").to_pylist(),
+        pairs=batch.column("text_pair").to_pylist() if "text_pair" in batch.schema.names else None,
+        labels=[label_names[index] if index >= 0 else None for index in encoder.encode(written).tolist()],
+        written=written.to_pylist(),
+    )
 
 
 class _Outcome:
@@ -260,7 +251,11 @@ class _Outcome:
             for row in match.rows:
                 if decision.verdict == "drop" and drop:
                     self.dropped.add(row.row)
-                if decision.label is None or row.label is None:
+                if decision.label is None or row.label is None or row.written is None:
+                    continue
+                if row.label == decision.label:
+                    self.labels[row.row] = row.written
+                    self.already += decision.verdict == "relabel"
                     continue
                 index = label_names.index(decision.label)
                 if index not in spelled:
@@ -269,10 +264,7 @@ class _Outcome:
                         "names stands for it. Add it to the data's own names (ClassLabel) or to --label-map."
                     )
                 self.labels[row.row] = spelled[index]
-                if row.label != decision.label:
-                    self.changed[row.label, decision.label] += 1
-                elif decision.verdict == "relabel":
-                    self.already += 1
+                self.changed[row.label, decision.label] += 1
 
 
 def _table_edits(config: ApplyConfig, source: Source, rows: range, index: int, outcome: _Outcome) -> Edits:

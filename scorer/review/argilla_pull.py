@@ -106,8 +106,8 @@ def _correction(
 ) -> Correction:
     metadata = record["metadata"] or {}
     try:
-        row_id, hashed = split_record_id(record["external_id"] or "")
         given = metadata["given_label"]
+        row_id, hashed = split_record_id(record["external_id"] or "", given)
         return Correction(
             id=row_id,
             row=metadata["row"],

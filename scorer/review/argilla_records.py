@@ -37,6 +37,7 @@ LONGEST_AGENT = 200
 LONGEST_LABEL = 200
 MOST_LABELS = 500  # of a question, unless the server was set up for more
 HASH_SEPARATOR = "#"
+LABEL_DIGITS = 12  # of the given label's hash in a record's id
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Record:
     """A row as a record.
 
     Attributes:
-        id: row id and text hash, the same at every push.
+        id: row id, hash of the text and hash of the given label, the same at every push.
         fields: texts and given label, by field name.
         metadata: what people sort and filter by.
         value: the suggested label.
@@ -153,7 +154,7 @@ def _record(row: Mapping[str, Any], agent: str, suggest: Suggest, label_source: 
         metadata["label_source"] = label_source
     chosen, score = ("label_name", "self_confidence") if suggest == "given" else _PREDICTED
     return Record(
-        id=record_id(row["id"], text_hash(row["text"], row.get("text_pair"))),
+        id=record_id(row["id"], text_hash(row["text"], row.get("text_pair")), row["label_name"]),
         fields={**fields, "given": row["label_name"]},
         metadata=metadata,
         value=row[chosen],
@@ -165,21 +166,25 @@ def _record(row: Mapping[str, Any], agent: str, suggest: Suggest, label_source: 
 _PREDICTED = ("predicted_label_name", "predicted_probability")
 
 
-def record_id(row_id: str, hashed_text: str) -> str:
-    """A record's id, the same whenever the row is pushed again."""
-    return f"{row_id}{HASH_SEPARATOR}{hashed_text}"
+def record_id(row_id: str, hashed_text: str, given_label: str) -> str:
+    """A record's id, the same whenever the row is pushed again; rows of one id and text differ by their label."""
+    return HASH_SEPARATOR.join((row_id, hashed_text, text_hash(given_label)[:LABEL_DIGITS]))
 
 
-def split_record_id(record: str) -> tuple[str, str]:
-    """Row id and text hash of a record's id.
+def split_record_id(record: str, given_label: str) -> tuple[str, str]:
+    """Row id and text hash of the id of a record with that given label.
 
     Raises:
-        ValueError: the id is none that `record_id` made.
+        ValueError: the id is none that `record_id` made, or it is about another label.
     """
-    row_id, separator, hashed = record.rpartition(HASH_SEPARATOR)
-    if not separator or not re.fullmatch(r"[0-9a-f]{32}", hashed):
+    parts = record.rsplit(HASH_SEPARATOR, 2)
+    if (
+        len(parts) != 3
+        or not re.fullmatch(r"[0-9a-f]{32}", parts[1])
+        or record_id(parts[0], parts[1], given_label) != record
+    ):
         raise ValueError(record)
-    return row_id, hashed
+    return parts[0], parts[1]
 
 
 def clean_agent(name: str) -> str:

@@ -1,8 +1,8 @@
 """Corrections: what people found when they looked at ranked rows. One file format for every reviewing tool.
 
 A file is JSON Lines. Its first line may be a header with the label names; every other line is one person's answer
-on one row. Rows are known by id and by a hash of their text, never by position. What several answers on a row come
-to is decided in `scorer.review.decisions`.
+on one row. Rows are known by id, by a hash of their text and by their given label, never by position. What several
+answers on a row come to is decided in `scorer.review.decisions`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class Correction:
 
     Attributes:
         id: the row's id, as in the ranking.
-        row: position in the data of the run, from 0; a hint for people, never used to join.
+        row: position in the data of the run, from 0; never used to join. It tells answers on one row from answers on
+            rows that are alike.
         text_hash: `text_hash` of the row's text.
         given_label: name of the label that the data gave.
         verdict: keep (the given label is right), relabel, unsure (looked at, undecided), drop (not for this data set).
@@ -86,9 +87,9 @@ class Correction:
             _moment(self.at)
 
     @property
-    def key(self) -> tuple[str, str]:
-        """What tells rows apart: id and text hash."""
-        return self.id, self.text_hash
+    def key(self) -> tuple[str, str, str]:
+        """What tells rows apart: id, text hash and given label."""
+        return self.id, self.text_hash, self.given_label
 
     @property
     def label(self) -> str | None:
@@ -139,6 +140,19 @@ def read_corrections(paths: Sequence[Path]) -> Corrections:
             else:
                 answers.append(_correction(document, label_names, f"line {number:,} of '{path}'"))
     return Corrections(tuple(answers), label_names, model if isinstance(model, str) else None)
+
+
+def holds_corrections(path: str) -> bool | None:
+    """Whether a file begins as corrections do; None where it does not begin with a JSON object in a line."""
+    try:
+        with Path(path).open("rb") as file:
+            first = next((line for line in file if line.strip()), b"")
+        document = json.loads(first.decode("utf-8-sig"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(document, dict):
+        return None
+    return HEADER_KEY in document or {"text_hash", "verdict"} <= document.keys()
 
 
 def write_corrections(

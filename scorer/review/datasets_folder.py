@@ -6,25 +6,28 @@ The label becomes a ClassLabel in the model's order, whatever the data's own. Th
 from __future__ import annotations
 
 import contextlib
-import shutil
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.json as pa_json
 
 from scorer.errors import DataError, MissingExtraError, OutputError
-from scorer.files import writing
+from scorer.files import making_folder, writing
 from scorer.labels import MISSING, LabelEncoder
-from scorer.review.edits import CORRECTED_COLUMN, ORIGINAL_COLUMN, Edits, edited_batches, edited_schema
+from scorer.review.arrow_edits import arrow_batches
+from scorer.review.edits import CORRECTED_COLUMN, ORIGINAL_COLUMN, Editor, Edits
+from scorer.review.json_columns import JsonColumns
+from scorer.review.parquet_edits import parquet_batches
+from scorer.sources.columnar import ArrowTable, ParquetTable
 from scorer.sources.json_lines import JsonLinesTable
-from scorer.sources.storage import first_line, reading
+from scorer.sources.storage import first_line
 from scorer.sources.table import Table
-from scorer.sources.text_stream import COMPRESSIONS
-from scorer.sources.values import label_values
+from scorer.sources.values import decoded_dictionary, label_values
 
 NO_LABEL = -1  # what `datasets` takes for "no label"
+_NOTHING = re.compile(r"\s*|\s*-(1|100)(\.0*)?\s*")  # labels that say "no label" by themselves
 
 
 class Classes:
@@ -47,9 +50,7 @@ class Classes:
         self._encoder = encoder
         self._class_names = class_names
         self.names = list(label_names)
-        for value in values:
-            if encoder.encode_value(value) < 0 and encoder.encode_value(value) != MISSING:
-                self.names.append(self._name(value))
+        self.names += [self._name(value) for value in values if value is not None and self._is_extra(value)]
         self.names = list(dict.fromkeys(self.names))
 
     def encode(self, labels: pa.Array) -> pa.Array:
@@ -61,10 +62,14 @@ class Classes:
     def _index(self, value: str | None) -> int | None:
         if value is None:
             return None
+        if self._is_extra(value):
+            return self.names.index(self._name(value))
+        return max(self._encoder.encode_value(value), NO_LABEL)
+
+    def _is_extra(self, value: str) -> bool:
+        """Whether a label is none of the model's but says something, so that it must not be lost."""
         index = self._encoder.encode_value(value)
-        if index == MISSING:
-            return NO_LABEL
-        return index if index >= 0 else self.names.index(self._name(value))
+        return index < 0 and not (index == MISSING and _NOTHING.fullmatch(value))
 
     def _name(self, value: str | None) -> str:
         if value and value.isdecimal() and self._class_names is not None and int(value) < len(self._class_names):
@@ -97,23 +102,22 @@ def write_folder(tables: Sequence[Table], edits: Sequence[Edits], classes: Class
         output: the folder; it must not exist yet.
 
     Raises:
-        DataError: a table cannot be read, or has other columns than the first.
+        DataError: a table cannot be read, has other columns than the first, or columns that `datasets` cannot hold.
         MissingExtraError: `datasets` is not installed.
         OutputError: the folder cannot be written.
     """
     datasets = import_datasets("writing a folder of `datasets`")
-    temporary = output.with_name(f".{output.name}.tmp")
-    try:
-        with writing(output):
-            temporary.mkdir(parents=True)
-            schema = _write_stream(tables, edits, classes, temporary / "rows.arrow", datasets)
-            loaded = datasets.Dataset.from_file(str(temporary / "rows.arrow"))
-            if loaded.features.arrow_schema.names != schema.names:
-                raise OutputError(f"'{output}' would lose columns in `datasets`. Write the data in its own form.")
-            loaded.save_to_disk(str(temporary / "saved"))
-            (temporary / "saved").rename(output)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with writing(output), making_folder(output) as folder:
+        rows, saved = folder / "rows.arrow", folder / "saved"
+        schema = _write_stream(tables, edits, classes, rows, datasets)
+        loaded = datasets.Dataset.from_file(str(rows))
+        if loaded.features.arrow_schema.names != schema.names:
+            raise OutputError(f"'{output}' would lose columns in `datasets`. Write the data in its own form.")
+        loaded.save_to_disk(str(saved))
+        for file in saved.iterdir():
+            file.rename(folder / file.name)
+        saved.rmdir()
+        rows.unlink()
 
 
 def _write_stream(
@@ -122,12 +126,10 @@ def _write_stream(
     schema = None
     with contextlib.ExitStack() as stack:
         for table, changes in zip(tables, edits, strict=True):
-            source, batches = _all_columns(table)
-            ours = edited_schema(source, changes)
-            features = datasets.Features.from_arrow_schema(ours)
-            label = datasets.ClassLabel(names=classes.names)
+            source, batches = _all_columns(table, changes.column, datasets)
+            editor = Editor(source, changes)
             labels = [changes.column, *((ORIGINAL_COLUMN, CORRECTED_COLUMN) if changes.keep_original else ())]
-            target = datasets.Features({**features, **dict.fromkeys(labels, label)}).arrow_schema
+            target = _target(editor.schema, labels, classes, table.name, datasets)
             if schema is None:
                 schema = target
                 writer = stack.enter_context(pa.ipc.new_stream(str(file), schema))
@@ -136,23 +138,79 @@ def _write_stream(
                     f"'{table.name}' has other columns or types than '{tables[0].name}', so they make no one data set. "
                     "Correct them apart."
                 )
-            for batch in edited_batches(batches, ours, changes):
+            for batch in map(editor.edit, batches):
                 columns = dict(zip(batch.schema.names, batch.columns, strict=True))
                 columns |= {name: classes.encode(columns[name]) for name in labels}
-                arrays = [columns[field.name].cast(field.type) for field in schema]
+                arrays = [_simple(columns[field.name]).cast(field.type) for field in schema]
                 writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+            editor.finish()
     return schema
 
 
-def _all_columns(table: Table) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    """A table with every column as it is; JSON Lines hold types that scoring has no use for."""
-    if not isinstance(table, JsonLinesTable):
-        schema = table.schema()
-        return schema, table.batches(schema.names)
-    compression = COMPRESSIONS.get(Path(table.name).suffix.lower())
-    with reading(table.name, "JSON Lines"), pa.input_stream(table.name, compression=compression) as file:
-        whole = pa_json.read_json(file)
-    return whole.schema, iter(whole.to_batches())
+def _target(schema: pa.Schema, labels: Sequence[str], classes: Classes, where: str, datasets: Any) -> pa.Schema:
+    """The schema of the folder: as `datasets` describes the columns, with the labels as ClassLabels."""
+    twice = [name for name in schema.names if schema.names.count(name) > 1]
+    if twice:
+        raise DataError(
+            f"'{where}' has several columns named '{twice[0]}'; a data set of `datasets` has one of each name. Rename "
+            "them, or write the data in their own form."
+        )
+    simple = pa.schema(
+        [pa.field(field.name, _simple(pa.nulls(0, field.type)).type) for field in schema], metadata=schema.metadata
+    )
+    for field in simple:
+        if field.name not in labels:
+            try:
+                datasets.Features.from_arrow_schema(pa.schema([field]))
+            except (ValueError, NotImplementedError, TypeError) as error:
+                raise DataError(
+                    f"column '{field.name}' of '{where}' holds {field.type} values, which `datasets` cannot hold. "
+                    "Leave the column out, or write the data in their own form."
+                ) from error
+    features = datasets.Features.from_arrow_schema(simple)
+    label = datasets.ClassLabel(names=classes.names)
+    target: pa.Schema = datasets.Features({**features, **dict.fromkeys(labels, label)}).arrow_schema
+    return target
+
+
+def _simple(values: pa.Array) -> pa.Array:
+    """The values in a type that `datasets` knows, where there is one that holds the same."""
+    if pa.types.is_dictionary(values.type):
+        values = decoded_dictionary(values)
+    if pa.types.is_string_view(values.type):
+        return values.cast(pa.large_string())
+    return values.cast(pa.large_binary()) if pa.types.is_binary_view(values.type) else values
+
+
+def _all_columns(table: Table, label: str, datasets: Any) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """A table with every column as it is."""
+    if isinstance(table, ParquetTable):
+        return table.schema(), parquet_batches(table)
+    if isinstance(table, ArrowTable):
+        return table.schema(), arrow_batches(table)
+    if isinstance(table, JsonLinesTable):
+        return _json_columns(table, label, datasets)
+    schema = table.schema()
+    return schema, (batch.cast(schema) for batch in table.batches(schema.names))
+
+
+def _json_columns(table: JsonLinesTable, label: str, datasets: Any) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """A JSON Lines file with types: its label as text, and as JSON what has no other type."""
+    columns = JsonColumns(table)
+    as_json = pa.json_() if hasattr(datasets, "Json") else pa.string()  # older versions of `datasets` know no JSON
+    types = {name: as_json if data_type is None else data_type for name, data_type in columns.types.items()}
+    schema = pa.schema(list((types | {label: pa.large_string()}).items()))
+    labels = pa.chunked_array([label_values(batch.column(0)) for batch in table.batches([label])], pa.large_string())
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        first = 0
+        for batch in columns.batches():
+            arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
+            arrays[label] = labels.slice(first, batch.num_rows).combine_chunks()
+            yield pa.RecordBatch.from_arrays([arrays[field.name].cast(field.type) for field in schema], schema=schema)
+            first += batch.num_rows
+
+    return schema, batches()
 
 
 def push_folder(folder: Path, repository: str, card: str) -> str:

@@ -1,4 +1,8 @@
-"""From people's answers to one decision per row: who has a voice, what they agree on, and what is left open."""
+"""From people's answers to one decision per row: who has a voice, what they agree on, and what is left open.
+
+A row is what its id, its text and its given label say. Rows that are alike in all three are one to every reader of
+the data: they have one decision, or none where people judged them unlike.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +23,10 @@ CONFLICTS_SHOWN = 10
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Decision:
-    """What all answers on one row come to.
+    """What all answers on one row come to, or on several that are alike.
 
     Attributes:
-        answers: the answers that count, one per person, in the files' order.
+        answers: the answers that count, one per person and row, in the files' order.
         verdict: what they come to; None where they contradict each other and nothing decides.
         label: the label that the row should have, or None: undecided, unsure or drop.
     """
@@ -33,8 +37,18 @@ class Decision:
 
     @property
     def first(self) -> Correction:
-        """An answer, for what all answers on the row share: id, row, text hash, given label, rank."""
+        """An answer, for what all answers share: id, text hash, given label."""
         return self.answers[0]
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """Positions of the rows that were judged, in the data of the run."""
+        return tuple(sorted({answer.row for answer in self.answers}))
+
+    @property
+    def contradictory(self) -> bool:
+        """Whether rows that are alike were judged unlike, so that the answers on none of them hold."""
+        return self.verdict is None and len(self.rows) > 1
 
     @property
     def disputed(self) -> bool:
@@ -46,7 +60,9 @@ def merge(answers: Iterable[Correction], on_conflict: OnConflict = "majority") -
     """Bring all answers on each row to one decision.
 
     Of one person's several answers on a row the latest counts, or the last one read where times are missing. An
-    answer without a name is a voice of its own; the same line twice is one.
+    answer without a name is a voice of its own; the same line twice is one. Answers on different rows never vote on
+    each other: rows that nothing but their position tells apart are decided each for itself, and the decision stands
+    where all come to the same.
 
     Args:
         answers: what people said, from any number of files.
@@ -60,14 +76,17 @@ def merge(answers: Iterable[Correction], on_conflict: OnConflict = "majority") -
     Raises:
         DataError: people disagree, and `on_conflict` is "error".
     """
-    rows: dict[tuple[str, str], dict[object, Correction]] = {}
+    rows: dict[tuple[str, str, str], dict[int, dict[object, Correction]]] = {}
     for answer in answers:
-        voices = rows.setdefault(answer.key, {})
+        voices = rows.setdefault(answer.key, {}).setdefault(answer.row, {})
         person: object = answer if answer.annotator is None else answer.annotator
         earlier = voices.get(person)
         if earlier is None or not _is_older(answer, earlier):
             voices[person] = answer
-    decisions = [_decide(tuple(voices.values()), on_conflict) for voices in rows.values()]
+    decisions = [
+        _together([_decide(tuple(voices.values()), on_conflict) for voices in alike.values()])
+        for alike in rows.values()
+    ]
     disputed = [decision for decision in decisions if decision.disputed]
     if disputed and on_conflict == "error":
         raise DataError(
@@ -83,10 +102,21 @@ def conflict_lines(disputed: Sequence[Decision]) -> str:
     for decision in disputed[:CONFLICTS_SHOWN]:
         voices = ", ".join(f"{answer.annotator or 'no name'}: {_vote(answer)}" for answer in decision.answers)
         outcome = "left as it is" if decision.verdict is None else f"→ {decision.label or decision.verdict}"
+        if decision.contradictory:
+            outcome = (
+                f"left as they are: rows {', '.join(map(str, decision.rows))} of the run, which nothing tells apart"
+            )
         lines.append(f"  id {decision.first.id} (given {decision.first.given_label}): {voices}; {outcome}")
     if len(disputed) > CONFLICTS_SHOWN:
         lines.append(f"  … and {len(disputed) - CONFLICTS_SHOWN:,} more")
     return "\n".join(lines)
+
+
+def _together(alike: Sequence[Decision]) -> Decision:
+    """One decision for rows that are alike: theirs, where all have the same."""
+    answers = tuple(answer for decision in alike for answer in decision.answers)
+    outcomes = {(decision.verdict, decision.label) for decision in alike}
+    return Decision(answers, *(outcomes.pop() if len(outcomes) == 1 else (None, None)))
 
 
 def _decide(answers: tuple[Correction, ...], on_conflict: OnConflict) -> Decision:

@@ -1,33 +1,37 @@
-"""What is to change in one table, and Arrow batches with it changed. File formats are the business of `rewrite`."""
+"""What is to change in one table, and Arrow batches with it changed. File formats are the business of `rewrite`.
+
+Columns are known by their position: a table may hold two of one name. A column that is not the label's is handed on
+as it is, and of the label's all values but those that change.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pyarrow as pa
 
 from scorer.errors import DataError, UsageError
-from scorer.sources.columns import class_label_names
+from scorer.review.label_column import LabelColumn
 
 ORIGINAL_COLUMN = "original_label"
 CORRECTED_COLUMN = "corrected_label"
 DATASETS_KEY = b"huggingface"  # under which `datasets` describes columns in a schema's metadata
+FIELD_ID_KEY = b"PARQUET:field_id"  # under which a field's metadata numbers it; no two have the same
 
-Value = int | str
+Value = int | str  # of `text_edits`
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Edits:
-    """The changes to one table, by row of that table, in the data's own terms.
+    """The changes to one table, by row of that table, in the data's own spelling.
 
     Attributes:
         table: the table's name.
         rows: number of its rows when decisions were matched with them.
         column: name of the label column.
-        labels: right label of every row that people decided on, those that keep theirs included.
+        labels: right label of every row that people decided on, as text; of those that keep theirs, what stands there.
         dropped: rows that leave.
         keep_original: whether two columns are added: `original_label`, as the data had it, and `corrected_label`,
             as people decided and null where nobody did.
@@ -36,7 +40,7 @@ class Edits:
     table: str
     rows: int
     column: str
-    labels: Mapping[int, Value]
+    labels: Mapping[int, str]
     dropped: frozenset[int]
     keep_original: bool
 
@@ -68,55 +72,71 @@ def refuse_taken_columns(names: Sequence[str], where: str) -> None:
 
 
 def edited_schema(schema: pa.Schema, edits: Edits) -> pa.Schema:
-    """The schema after editing: the same, or with two columns more of the label column's type."""
+    """The schema after editing: the same, or with two columns more that are like the label's."""
     if not edits.keep_original:
         return schema
-    added = (ORIGINAL_COLUMN, CORRECTED_COLUMN)
-    for name in added:
-        schema = schema.append(pa.field(name, schema.field(edits.column).type))
-    metadata = dict(schema.metadata or {})
-    if class_label_names(schema, edits.column) is not None:  # the new columns hold the same classes
-        document = json.loads(metadata[DATASETS_KEY])
+    label = schema.field(schema.names.index(edits.column))
+    own = {key: value for key, value in (label.metadata or {}).items() if key != FIELD_ID_KEY}
+    for name in (ORIGINAL_COLUMN, CORRECTED_COLUMN):
+        schema = schema.append(pa.field(name, label.type, metadata=own or None))
+    return schema.with_metadata(_described(schema.metadata, edits.column))
+
+
+def _described(metadata: Mapping[bytes, bytes] | None, column: str) -> dict[bytes, bytes] | None:
+    """A schema's metadata with the new columns described as `datasets` describes the label, where it does."""
+    try:
+        document = json.loads((metadata or {})[DATASETS_KEY])
         features = document["info"]["features"]
-        features |= dict.fromkeys(added, features[edits.column])
-        metadata[DATASETS_KEY] = json.dumps(document).encode()
-    return schema.with_metadata(metadata or None)
+        features |= dict.fromkeys((ORIGINAL_COLUMN, CORRECTED_COLUMN), features[column])
+    except (KeyError, TypeError, ValueError):
+        return dict(metadata) if metadata else None
+    return {**(metadata or {}), DATASETS_KEY: json.dumps(document).encode()}
 
 
-def edited_batches(batches: Iterable[pa.RecordBatch], schema: pa.Schema, edits: Edits) -> Iterator[pa.RecordBatch]:
-    """The batches of a table with the changes made.
+class Editor:
+    """Makes the changes to one table, batch by batch.
 
     Args:
-        batches: all columns, in order from the table's first row on.
-        schema: `edited_schema` of the table.
+        schema: the table's schema.
         edits: the changes.
+        one_dictionary: whether all batches share the label's dictionary, and must do so afterwards.
+
+    Attributes:
+        schema: the schema after editing.
     """
-    first = 0
-    for batch in batches:
-        rows = range(first, first + batch.num_rows)
-        first += batch.num_rows
-        arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
-        original = arrays[edits.column]
-        decided = {row - rows.start: edits.labels[row] for row in rows if row in edits.labels}
-        arrays[edits.column] = _with_values(original, decided)
+
+    def __init__(self, schema: pa.Schema, edits: Edits, *, one_dictionary: bool = False) -> None:
+        self.schema = edited_schema(schema, edits)
+        self._edits = edits
+        self._position = schema.names.index(edits.column)
+        self._labels = LabelColumn(schema.field(self._position), edits.labels.values() if one_dictionary else ())
+        self._row = 0
+
+    def edit(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The next batch, of all columns in order, with the changes made.
+
+        Raises:
+            LabelError: the label's column cannot hold one of the labels.
+        """
+        edits, first = self._edits, self._row
+        self._row += batch.num_rows
+        decided = {row - first: edits.labels[row] for row in range(first, self._row) if row in edits.labels}
+        arrays = batch.columns
+        original = arrays[self._position]
+        arrays[self._position] = self._labels.replaced(original, decided)
         if edits.keep_original:
-            arrays[ORIGINAL_COLUMN] = original
-            arrays[CORRECTED_COLUMN] = _with_values(pa.nulls(batch.num_rows, original.type), decided)
-        edited = pa.RecordBatch.from_arrays([arrays[name] for name in schema.names], schema=schema)
-        stays = np.array([row not in edits.dropped for row in rows], dtype=bool)  # bool [rows]
-        yield edited if stays.all() else edited.filter(pa.array(stays))
-    edits.check_rows(first)
+            arrays += [original, self._labels.alone(arrays[self._position], decided)]
+        edited = pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+        return _without(edited, [row - first for row in range(first, self._row) if row in edits.dropped])
+
+    def finish(self) -> None:
+        """To be called behind the last batch; see `Edits.check_rows`."""
+        self._edits.check_rows(self._row)
 
 
-def _with_values(values: pa.Array, replaced: Mapping[int, Value]) -> pa.Array:
-    """The array with values at some positions replaced, in its own type; untouched where nothing is."""
-    if not replaced:
-        return values
-    kind = values.type
-    plain = values.dictionary_decode() if pa.types.is_dictionary(kind) else values
-    listed = plain.to_pylist()
-    as_boolean = pa.types.is_boolean(plain.type)
-    for position, value in replaced.items():
-        listed[position] = bool(int(value)) if as_boolean else value
-    array = pa.array(listed, plain.type)
-    return array.dictionary_encode().cast(kind) if pa.types.is_dictionary(kind) else array
+def _without(batch: pa.RecordBatch, dropped: Sequence[int]) -> pa.RecordBatch:
+    """The batch without some of its rows; by slices, which there are of every type."""
+    if not dropped:
+        return batch
+    starts, stops = [0, *(row + 1 for row in dropped)], [*dropped, batch.num_rows]
+    return pa.concat_batches([batch.slice(start, stop - start) for start, stop in zip(starts, stops, strict=True)])

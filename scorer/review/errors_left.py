@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from scorer.errors import DataError
 from scorer.ranking import open_ranking
 from scorer.review.decisions import Decision
+from scorer.review.matching import Candidates, Match
 from scorer.review.summary import is_wrong
+from scorer.shards import RunDirectory
+from scorer.sources.storage import reading
 
 PRIOR_SCALE = 2.5  # standard deviation of the weak prior on slope and offset, in logits per standard deviation
 STEPS = 50
@@ -43,33 +48,91 @@ class ErrorsLeft:
     next_hundred: float
 
 
-def estimate_errors_left(directory: Path, decisions: Sequence[Decision]) -> ErrorsLeft | None:
+def estimate_errors_left(
+    directory: Path, decisions: Sequence[Decision], notify: Callable[[str], None] | None = None
+) -> ErrorsLeft | None:
     """Estimate the errors among the rows of a ranking that nobody has decided on.
 
     Args:
         directory: output of the run that was reviewed.
         decisions: what people decided.
+        notify: told of decisions about rows that the ranking does not have.
 
     Returns:
         The estimate; None where too few rows are decided, or all alike.
 
     Raises:
-        DataError: there is no ranking, or it is another one: most decisions are about rows that it does not have.
+        DataError: there is no ranking, it holds no texts, or it is another one: most decisions are about rows that it
+            does not have.
     """
-    ranked, _ = open_ranking(directory)
-    decided = {decision.first.id: wrong for decision in decisions if (wrong := is_wrong(decision)) is not None}
-    rows = ranked.select("id", pl.col("loss").cast(pl.Float64)).collect()
-    verdicts = pl.DataFrame(
-        {"id": list(decided), "wrong": list(decided.values())}, schema={"id": pl.String, "wrong": pl.Boolean}
-    )
-    joined = rows.join(verdicts, on="id", how="left", maintain_order="left")
-    found = joined["wrong"].is_not_null()
-    if 2 * int(found.sum()) < len(decided):
+    asked = [decision for decision in decisions if is_wrong(decision) is not None]
+    matches, losses = _matches(directory, asked)
+    found = [match for match in matches if match.refused is None]
+    if 2 * len(found) < len(asked):
         raise DataError(
-            f"'{directory}' is not the run that was reviewed: it has {int(found.sum()):,} of the {len(decided):,} rows "
-            "that people decided on."
+            f"'{directory}' is not the run that was reviewed: it has {len(found):,} of the {len(asked):,} rows that "
+            "people decided on."
         )
-    return errors_left(joined["loss"].to_numpy(), found.to_numpy(), joined["wrong"].fill_null(value=False).to_numpy())
+    if notify is not None and len(found) < len(asked):
+        notify(
+            f"{len(asked) - len(found):,} of the {len(asked):,} rows that people decided on are not in '{directory}' "
+            "as they were judged (id, text and label), and do not count here."
+        )
+    decided, wrong = np.zeros(losses.size, dtype=bool), np.zeros(losses.size, dtype=bool)  # bool [N]
+    for match in found:
+        for row in match.rows:
+            decided[row.row] = True
+            wrong[row.row] = match.decision.verdict == "drop" or match.decision.label != row.label
+    return errors_left(losses, decided, wrong)
+
+
+def _matches(directory: Path, decisions: Sequence[Decision]) -> tuple[list[Match], npt.NDArray[np.float64]]:
+    """The decisions with their rows in the ranking, by position there, and the loss of every row, float64 [N].
+
+    Most often all rows are found by their ids; only otherwise every text is looked at.
+    """
+    open_ranking(directory)
+    file = RunDirectory(directory).ranked
+    ids = pa.array({decision.first.id for decision in decisions}, pa.string())
+    for among in (ids, None):
+        candidates = Candidates(decisions, by_id=True)
+        losses = _show(file, candidates, among)
+        matches = candidates.matches()
+        if all(match.refused is None for match in matches):
+            break
+    return matches, losses
+
+
+def _show(file: Path, candidates: Candidates, ids: pa.Array | None) -> npt.NDArray[np.float64]:
+    """Show a ranking's rows, all or those of some ids, to the candidates; gives the loss of every row, float64 [N]."""
+    losses, first = [np.empty(0)], 0
+    with reading(str(file), "a ranking"), pq.ParquetFile(file) as ranked:
+        columns = [
+            name for name in ("id", "text", "text_pair", "label_name", "loss") if name in ranked.schema_arrow.names
+        ]
+        if "text" not in columns:
+            raise DataError(
+                f"the ranking '{file}' holds no texts, by which judged rows are known. Run again without --no-text."
+            )
+        for batch in ranked.iter_batches(columns=columns):
+            losses.append(batch.column("loss").to_numpy().astype(np.float64))
+            places = np.arange(first, first + batch.num_rows)
+            first += batch.num_rows
+            named = np.ones(batch.num_rows, dtype=bool)  # bool [rows]
+            if ids is not None:
+                known = pc.is_in(batch.column("id").cast(pa.string()), value_set=ids)
+                named = known.to_numpy(zero_copy_only=False)
+            shown = batch.filter(pa.array(named))
+            labels = shown.column("label_name").to_pylist()
+            candidates.add(
+                places[named].tolist(),
+                ids=shown.column("id").to_pylist(),
+                texts=shown.column("text").to_pylist(),
+                pairs=shown.column("text_pair").to_pylist() if "text_pair" in columns else None,
+                labels=labels,
+                written=labels,
+            )
+    return np.concatenate(losses)
 
 
 def errors_left(

@@ -1,4 +1,7 @@
-"""The part of a ranking that people look at: chosen by rank, loss and label, each text of an id once."""
+"""The part of a ranking that people look at: chosen by rank, loss and label, each row once.
+
+Rows are one where id, text and given label are: what people say of it holds for all of them.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ class Head:
         label_names: the model's C class names, in its order.
         model: name of the model that ranked them, with its revision where it has one.
         ranked_by: the score that they are ranked by.
-        duplicates: rows left out because a row with the same id and text stands above them.
+        duplicates: rows left out because one of the chosen rows has the same id, text and given label.
     """
 
     rows: list[dict[str, Any]]
@@ -71,7 +74,7 @@ def select_head(directory: Path, selection: Selection) -> Head:
                 f"the ranking in '{directory}' holds no texts, so nobody could judge them. Run again without --no-text."
             )
         matching = _matching(ranked, selection, names)
-        identity = [name for name in ("id", "text", "text_pair") if name in columns]
+        identity = [name for name in ("id", "text", "text_pair", "label") if name in columns]
         top = selection.top
         if top is None and selection.min_loss is None and selection.per_class is None:
             top = DEFAULT_TOP
@@ -79,14 +82,13 @@ def select_head(directory: Path, selection: Selection) -> Head:
         if selection.per_class is not None:
             distinct = distinct.filter(pl.int_range(pl.len()).over("label") < selection.per_class)
         rows = (distinct if top is None else distinct.head(top)).drop(LIST_COLUMNS, strict=False).collect()
+        chosen = rows.lazy().select(identity)
+        alike = matching.join(chosen, on=identity, how="semi", nulls_equal=True).select(pl.len()).collect().item()
     except pl.exceptions.PolarsError as error:
         raise DataError(f"cannot read the ranking in '{directory}': {error}. Rank again with: scorer rank") from error
     if rows.is_empty():
         raise UsageError(f"no row of the ranking in '{directory}' matches. Ask for less: --min-loss, --label.")
-    above = matching.filter(pl.col("rank") <= rows["rank"].max()).select(identity)
-    passed = above.collect()
-    duplicates = 0 if selection.per_class is not None else passed.height - passed.unique().height
-    return Head(rows.to_dicts(), names, _model_name(metadata), metadata["ranked_by"], duplicates)
+    return Head(rows.to_dicts(), names, _model_name(metadata), metadata["ranked_by"], alike - rows.height)
 
 
 def _matching(ranked: pl.LazyFrame, selection: Selection, names: tuple[str, ...]) -> pl.LazyFrame:

@@ -1,5 +1,6 @@
-"""Which rows of the data a decision is about: by id, or by text hash, never by position.
+"""Which rows of the data a decision is about: those of its id, its text and its given label; never by position.
 
+Where the data has no such id, the text and the label say it. Rows that are alike in all of it are judged together.
 A row whose id is known but whose text is another is refused, and so is one whose label is neither the label that
 was judged nor the right one: somebody changed the row since, and the answer may no longer hold.
 """
@@ -7,10 +8,8 @@ was judged nor the right one: somebody changed the row since, and the answer may
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
-
-import pyarrow as pa
 
 from scorer.labels import LabelEncoder
 from scorer.review.corrections import text_hash
@@ -21,19 +20,21 @@ FoundBy = Literal["id", "text hash"]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Candidate:
-    """A row of the data that a decision may be about.
+    """A row that a decision may be about.
 
     Attributes:
         row: position in the data, from 0.
         id: its id, or its position where there is no id column.
         text_hash: hash of its text as it is now.
         label: name of its label as it is now, or None where it has none of the model's.
+        written: its label as the data write it, or None where it has none.
     """
 
     row: int
     id: str
     text_hash: str
     label: str | None
+    written: str | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Match:
 
     Attributes:
         decision: what people decided.
-        rows: the rows; several where a text stands in the data more than once.
+        rows: the rows; several where the data holds rows that nothing tells apart.
         found_by: what told them apart from all others; None where no row was found.
         refused: why the decision changes nothing, for a person; None where it stands.
     """
@@ -58,33 +59,40 @@ class Candidates:
 
     Args:
         decisions: what people decided.
-        encoder: how the data's labels are read.
-        label_names: the model's C class names, in its order.
         by_id: whether the data has an id column; without one, ids are positions and tell nothing.
     """
 
-    def __init__(
-        self, decisions: Sequence[Decision], encoder: LabelEncoder, label_names: Sequence[str], *, by_id: bool
-    ) -> None:
+    def __init__(self, decisions: Sequence[Decision], *, by_id: bool) -> None:
         self._decisions = decisions
-        self._encoder = encoder
-        self._label_names = label_names
         self._ids = {decision.first.id for decision in decisions} if by_id else set()
         self._hashes = {decision.first.text_hash for decision in decisions}
         self._by_id: dict[str, list[Candidate]] = {}
         self._by_hash: dict[str, list[Candidate]] = {}
 
-    def add(self, batch: pa.RecordBatch) -> None:
-        """Look at rows in the source schema."""
-        ids, texts = batch.column("id").to_pylist(), batch.column("text").to_pylist()
-        pairs = batch.column("text_pair").to_pylist() if "text_pair" in batch.schema.names else None
-        for position, (row_id, text) in enumerate(zip(ids, texts, strict=True)):
-            pair = None if pairs is None else pairs[position]
-            known = text_hash(text or "", pair if pairs is None else pair or "")
+    def add(
+        self,
+        rows: Sequence[int],
+        *,
+        ids: Sequence[str],
+        texts: Sequence[str | None],
+        pairs: Sequence[str | None] | None,
+        labels: Sequence[str | None],
+        written: Sequence[str | None],
+    ) -> None:
+        """Look at N rows.
+
+        Args:
+            rows: their positions in the data [N].
+            ids: their ids [N].
+            texts: their texts [N].
+            pairs: their second texts [N], or None where they have none.
+            labels: names of their labels [N], None where a row has none of the model's.
+            written: their labels as the data write them [N].
+        """
+        for place, (row_id, text) in enumerate(zip(ids, texts, strict=True)):
+            known = text_hash(text or "", None if pairs is None else pairs[place] or "")
             if row_id in self._ids or known in self._hashes:
-                label = self._encoder.encode_value(batch.column("label")[position].as_py())
-                name = self._label_names[label] if label >= 0 else None
-                row = Candidate(batch.column("row")[position].as_py(), row_id, known, name)
+                row = Candidate(rows[place], row_id, known, labels[place], written[place])
                 self._by_hash.setdefault(known, []).append(row)
                 self._by_id.setdefault(row_id, []).append(row)
 
@@ -95,6 +103,10 @@ class Candidates:
 
     def _find(self, decision: Decision) -> Match:
         judged = decision.first
+        if decision.contradictory:
+            rows = ", ".join(f"{row:,}" for row in decision.rows)
+            reason = f"rows {rows} of the run have the same id, text and label, and were judged differently"
+            return Match(decision, (), None, reason)
         named = self._by_id.get(judged.id, []) if judged.id in self._ids else []
         same = tuple(row for row in named if row.text_hash == judged.text_hash)
         if same:
@@ -114,30 +126,44 @@ def _checked(decision: Decision, rows: tuple[Candidate, ...], found_by: FoundBy)
     for label in (decision.first.given_label, decision.label):
         if carrying := tuple(row for row in rows if row.label == label and label is not None):
             return Match(decision, carrying, found_by)
-    now = f"'{rows[0].label}'" if rows[0].label is not None else "none of the model's"
+    now = " or ".join(sorted({"none of the model's" if row.label is None else f"'{row.label}'" for row in rows}))
     return Match(decision, rows, found_by, f"its label is {now} now, it was '{decision.first.given_label}' when judged")
 
 
-def _without_contradictions(found: Iterable[Match]) -> list[Match]:
-    """Refuse what sends a row to two labels: rows of one text, told apart by nothing, that were judged unlike.
+def _without_contradictions(matches: Sequence[Match]) -> list[Match]:
+    """Refuse what sends a row to two labels: rows that were judged unlike and that nothing tells apart in the data.
 
     A row found by its id is not swayed by a like text elsewhere.
     """
-    matches = list(found)
-    settled = {row.row for match in matches if match.found_by == "id" for row in match.rows}
+    standing = [match for match in matches if match.refused is None]
+    settled = {row.row for match in standing if match.found_by == "id" for row in match.rows}
+    found = [_without_rows(match, settled) if match.found_by == "text hash" else match for match in matches]
     outcomes: dict[int, set[tuple[str | None, str | None]]] = {}
-    for index, match in enumerate(matches):
-        if match.found_by == "text hash" and match.refused is None:
-            rows = tuple(row for row in match.rows if row.row not in settled)
-            matches[index] = dataclasses.replace(match, rows=rows)
-            for row in rows:
+    for match in found:
+        if match.refused is None:
+            for row in match.rows:
                 outcomes.setdefault(row.row, set()).add(_outcome(match.decision))
     return [
-        dataclasses.replace(match, refused="rows with its text were judged differently, and no id tells them apart")
-        if match.refused is None and any(len(outcomes.get(row.row, ())) > 1 for row in match.rows)
+        dataclasses.replace(match, refused=_INDISTINCT[match.found_by or "id"])
+        if match.refused is None and any(len(outcomes[row.row]) > 1 for row in match.rows)
         else match
-        for match in matches
+        for match in found
     ]
+
+
+_INDISTINCT = {
+    "id": "rows with its id and text were judged differently, and nothing tells them apart",
+    "text hash": "rows with its text were judged differently, and no id tells them apart",
+}
+
+
+def _without_rows(match: Match, settled: set[int]) -> Match:
+    """The match without rows that others are about, by their id."""
+    if match.refused is not None:
+        return match
+    rows = tuple(row for row in match.rows if row.row not in settled)
+    refused = None if rows else "the rows with its text have other ids, and answers of their own"
+    return dataclasses.replace(match, rows=rows, refused=refused)
 
 
 def _outcome(decision: Decision) -> tuple[str | None, str | None]:

@@ -5,22 +5,20 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from scorer.errors import UsageError
 from scorer.files import replacing, writing
-from scorer.review.edits import Edits, edited_batches, edited_schema
+from scorer.review.arrow_edits import write_arrow
+from scorer.review.edits import Edits
+from scorer.review.parquet_edits import write_parquet
 from scorer.review.text_edits import edited_lines, edited_records
 from scorer.sources.columnar import ArrowTable, ParquetTable
 from scorer.sources.delimited import DelimitedTable
 from scorer.sources.storage import reading
 from scorer.sources.table import Table
 from scorer.sources.text_stream import COMPRESSIONS
-
-ARROW_FILE = b"ARROW1"  # how an Arrow IPC file begins; a stream does not
 
 
 def rewrite(table: Table, output: Path, edits: Edits) -> None:
@@ -35,13 +33,13 @@ def rewrite(table: Table, output: Path, edits: Edits) -> None:
         DataError: the table cannot be read, or is not what it was when decisions were matched.
         OutputError: the file cannot be written.
     """
-    with writing(output):
+    with writing(output.parent):
         output.parent.mkdir(parents=True, exist_ok=True)
     with writing(output), replacing(output) as temporary:
         if isinstance(table, ParquetTable):
-            _write_parquet(table, temporary, edits)
+            write_parquet(table, temporary, edits)
         elif isinstance(table, ArrowTable):
-            _write_arrow(table, temporary, edits)
+            write_arrow(table, temporary, edits)
         else:
             with pa.output_stream(str(temporary), compression=_text_compression(table.name)) as file:
                 for piece in _text(table, edits):
@@ -65,35 +63,6 @@ def refuse_another_format(table: Table, output: Path) -> None:
             f"the data is '{table.name}', and the output '{output}' would be another format. Give a name that ends in "
             f"{endings(table.name)}, or --as-datasets for a folder that `datasets` loads."
         )
-
-
-def _write_parquet(table: ParquetTable, output: Path, edits: Edits) -> None:
-    """Row group by row group, so that readers find them as they were."""
-    with reading(table.name, "Parquet"), pq.ParquetFile(table.name, pre_buffer=False) as file:
-        schema = edited_schema(file.schema_arrow, edits)
-        groups = (file.read_row_group(group) for group in range(file.num_row_groups))
-        batches = (batch for group in groups for batch in group.combine_chunks().to_batches())
-        with pq.ParquetWriter(output, schema, compression=_compression(file)) as writer:
-            for edited in edited_batches(batches, schema, edits):
-                writer.write_batch(edited, row_group_size=max(edited.num_rows, 1))
-
-
-def _compression(file: Any) -> str:
-    if not file.num_row_groups or not file.metadata.num_columns:
-        return "snappy"
-    codec = str(file.metadata.row_group(0).column(0).compression).lower()
-    return "none" if codec == "uncompressed" else codec
-
-
-def _write_arrow(table: ArrowTable, output: Path, edits: Edits) -> None:
-    schema = table.schema()
-    edited = edited_schema(schema, edits)
-    with Path(table.name).open("rb") as file:
-        is_file = file.read(len(ARROW_FILE)) == ARROW_FILE
-    open_writer = pa.ipc.new_file if is_file else pa.ipc.new_stream
-    with open_writer(str(output), edited) as writer:
-        for batch in edited_batches(table.batches(schema.names), edited, edits):
-            writer.write_batch(batch)
 
 
 def _text(table: Table, edits: Edits) -> Iterator[bytes]:

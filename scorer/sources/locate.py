@@ -112,6 +112,11 @@ def _tables(config: RunConfig, notify: Callable[[str], None]) -> tuple[list[Tabl
     return tables, tables[0].name if len(tables) == 1 else f"{len(tables)} files"
 
 
+def is_data(item: str) -> bool:
+    """Whether what a user names looks like data: a folder, a URL, or an existing file of a known format."""
+    return is_url(item) or os.path.isdir(item) or (os.path.isfile(item) and format_of(item) is not None)  # noqa: PTH112, PTH113
+
+
 def _is_hub_id(item: str) -> bool:
     is_file_name = format_of(item) is not None or os.path.exists(item)  # noqa: PTH110 — false for a name too long
     return not is_file_name and _HUB_ID.fullmatch(item) is not None

@@ -76,7 +76,7 @@ def plain(values: pa.Array) -> pa.Array:
     """The values without the dictionary, runs or extension type around them."""
     while True:
         if pa.types.is_dictionary(values.type):
-            values = values.dictionary_decode()
+            values = decoded_dictionary(values)
         elif pa.types.is_run_end_encoded(values.type):
             values = pc.run_end_decode(values)
         elif isinstance(values.type, pa.BaseExtensionType):
@@ -84,6 +84,15 @@ def plain(values: pa.Array) -> pa.Array:
             values = values.storage.cast(pa.bool_()) if boolean else values.storage
         else:
             return values
+
+
+def decoded_dictionary(values: pa.Array) -> pa.Array:
+    """The values of a dictionary array; of views, from which Arrow cannot take, in the large type of the same."""
+    members = values.dictionary
+    if pa.types.is_string_view(members.type) or pa.types.is_binary_view(members.type):
+        large = pa.large_string() if pa.types.is_string_view(members.type) else pa.large_binary()
+        values = pa.DictionaryArray.from_arrays(values.indices, members.cast(large))
+    return values.dictionary_decode()
 
 
 def plain_type(data_type: pa.DataType) -> pa.DataType:

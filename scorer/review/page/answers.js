@@ -9,10 +9,15 @@ const undoable = []; // { index, before }: what an answer replaced
 let kept = {}; // what the storage holds: key of a row → [verdict, label name, at, annotator]; rows of other pages too
 let reviewer = "";
 
-/** What the storage knows a row by: rows of another page of the same run keep their answers. */
-function storageKey(index) {
-  return `${rows.row[index]}:${rows.hash[index]}`;
-}
+/** What the storage knows a row by, so that rows keep their answers on another page of the run: id, text, given label, and
+ *  how many rows of this page are alike and stand before it. */
+const storageKeys = rows.id.map((id, index) => JSON.stringify([id, rows.hash[index], labels[rows.label[index]]]));
+const alike = new Map();
+storageKeys.forEach((key, index) => {
+  const before = alike.get(key) ?? 0;
+  alike.set(key, before + 1);
+  storageKeys[index] = `${before}:${key}`;
+});
 
 function give(index, verdict, label = null) {
   if (verdict === "relabel" && label === rows.label[index]) [verdict, label] = ["keep", null];
@@ -42,10 +47,10 @@ function put(index, answer) {
   if (answer) {
     answers.set(index, answer);
     const label = answer.label === null ? null : labels[answer.label];
-    kept[storageKey(index)] = [answer.verdict, label, answer.at, answer.annotator];
+    kept[storageKeys[index]] = [answer.verdict, label, answer.at, answer.annotator];
   } else {
     answers.delete(index);
-    delete kept[storageKey(index)];
+    delete kept[storageKeys[index]];
   }
 }
 
@@ -80,7 +85,7 @@ function restore() {
   answers.clear();
   undoable.length = 0;
   for (let index = 0; index < rowCount; index += 1) {
-    const stored = kept[storageKey(index)];
+    const stored = kept[storageKeys[index]];
     if (!stored) continue;
     const [verdict, name, at, annotator] = stored;
     const label = name === null ? null : labels.indexOf(name);

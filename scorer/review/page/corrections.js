@@ -35,22 +35,21 @@ function download() {
 
 /** Take a file's answers over: { taken, older, elsewhere }. Throws an Error that names the line it cannot read. */
 function takeOver(content) {
-  const places = new Map(); // id and text hash → row indices
+  const places = new Map(); // id, text hash and given label → row indices
   for (let index = 0; index < rowCount; index += 1) {
-    const key = JSON.stringify([rows.id[index], rows.hash[index]]);
+    const key = JSON.stringify([rows.id[index], rows.hash[index], labels[rows.label[index]]]);
     places.set(key, [...(places.get(key) ?? []), index]);
   }
   const read = content.replace(/^\ufeff/, "").split("\n").flatMap(readLine);
   const outcome = { taken: 0, older: 0, elsewhere: 0 };
   for (const { line, answer } of read) {
-    const found = places.get(JSON.stringify([line.id, line.text_hash])) ?? [];
-    const index = found.find((place) => rows.row[place] === line.row) ?? found[0];
-    if (index === undefined) outcome.elsewhere += 1;
-    else if ((answers.get(index)?.at ?? -1) >= answer.at) outcome.older += 1;
-    else {
-      put(index, answer);
-      outcome.taken += 1;
-    }
+    const found = places.get(JSON.stringify([line.id, line.text_hash, line.given_label])) ?? [];
+    const own = found.filter((place) => rows.row[place] === line.row); // of rows that are alike
+    const newer = (own.length ? own : found).filter((index) => (answers.get(index)?.at ?? -1) < answer.at);
+    newer.forEach((index) => put(index, answer));
+    if (!found.length) outcome.elsewhere += 1;
+    else if (newer.length) outcome.taken += 1;
+    else outcome.older += 1;
   }
   undoable.length = 0;
   store();

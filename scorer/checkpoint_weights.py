@@ -156,7 +156,7 @@ def _fits(name: str, model: Any, unexpected: Iterable[str]) -> bool:
             other = getattr(transformers, name)(model.config)
     except Exception:  # no such class, or not one for this configuration
         return False
-    return other.state_dict().keys() <= model.state_dict().keys() | set(unexpected)
+    return bool(other.state_dict().keys() <= model.state_dict().keys() | set(unexpected))
 
 
 def needs_remote_code(location: str) -> ExportError:

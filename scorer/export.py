@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from scorer.checkpoint import Checkpoint, open_checkpoint
+from scorer.distribution import VERSION
 from scorer.errors import MissingExtraError, OutputError, UsageError
 from scorer.fidelity import Fidelity
 from scorer.model_directory import (
@@ -318,11 +319,6 @@ def _graph_inputs(graph: Path) -> tuple[str, ...]:
 
 
 def _versions() -> dict[str, str]:
-    names = ["scorer", "torch", "transformers", "optimum", "optimum-onnx", "onnx", "tokenizers"]
-    versions = {}
-    for name in names:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:  # run from a source tree that is not installed
-            versions[name] = "unknown"
-    return versions | installed_onnxruntime()
+    names = ["torch", "transformers", "optimum", "optimum-onnx", "onnx", "tokenizers"]
+    versions = {name: importlib.metadata.version(name) for name in names}
+    return {"scorer": VERSION, **versions, **installed_onnxruntime()}

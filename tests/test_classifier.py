@@ -10,7 +10,7 @@ import pytest
 from scorer.batching import Batch, Encoded, batches, bucket, collate
 from scorer.classifier import OnnxClassifier
 from scorer.errors import ProviderError
-from scorer.inference import Careful, FailedTextError
+from scorer.inference import Careful, FailedTextsError
 from scorer.model_directory import open_model_directory
 
 
@@ -55,9 +55,9 @@ def test_a_batch_that_does_not_fit_is_computed_in_halves(classifier: OnnxClassif
 
 def test_a_row_that_does_not_fit_alone_is_an_error(classifier: OnnxClassifier) -> None:
     classifier._session = Scarce(classifier._session, 0, "out of memory")
-    with pytest.raises(FailedTextError, match=r"1 rows x 8 tokens: out of memory.*--max-batch-tokens") as failed:
+    with pytest.raises(FailedTextsError, match=r"1 rows x 8 tokens: out of memory.*--max-batch-tokens") as failed:
         Careful(classifier)(a_batch())
-    assert failed.value.position == 0
+    assert failed.value.positions == (0,)
 
 
 def test_bound_outputs_are_those_of_a_plain_call(classifier: OnnxClassifier) -> None:

@@ -147,7 +147,7 @@ def _judge_architecture(location: str, model: Any, named: Sequence[str], unexpec
 
 
 def _fits(name: str, model: Any, unexpected: Iterable[str]) -> bool:
-    """Whether a class of transformers finds all its weights in the checkpoint."""
+    """Whether the checkpoint has the weights of another class of transformers, all of them and no others."""
     import torch
     import transformers
 
@@ -156,7 +156,7 @@ def _fits(name: str, model: Any, unexpected: Iterable[str]) -> bool:
             other = getattr(transformers, name)(model.config)
     except Exception:  # no such class, or not one for this configuration
         return False
-    return bool(other.state_dict().keys() <= model.state_dict().keys() | set(unexpected))
+    return bool(other.state_dict().keys() == model.state_dict().keys() | set(unexpected))
 
 
 def needs_remote_code(location: str) -> ExportError:

@@ -54,9 +54,6 @@ class Careful:
         Raises:
             FailedTextsError: a text does not fit into memory alone, or texts fail otherwise.
         """
-        if not (real := batch.attention_mask.any(axis=1)).all():
-            nothing = ModelError("the tokenizer makes no token of a text, so that there is nothing to read.")
-            raise FailedTextsError(batch.rows[~real].tolist(), nothing)
         logits = self._in_parts(self._classifier, batch)
         bad = np.logical_not(np.isfinite(logits).all(axis=1))
         if bad.any():

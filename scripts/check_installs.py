@@ -4,8 +4,9 @@
     python scripts/check_installs.py --only uv --seconds 60
 
 Asks the pip that comes with this Python, the newest pip, and uv, each in an environment of its own and each with and
-without constraints.txt, what they would install; nothing is installed. Needs a package index and a few minutes. Run it
-by hand when dependencies change: what resolves depends on the index of the day, so no test can promise it.
+without constraints.txt, what they would install; nothing is installed, but old pips download what they would install,
+which takes a while the first time. Needs a package index. Run it by hand when dependencies change: what resolves
+depends on the index of the day, so no test can promise it.
 """
 
 from __future__ import annotations
@@ -61,8 +62,8 @@ def make_installer(installer: str, folder: Path) -> list[str]:
         package = "pip" if installer == "newest pip" else "uv"
         subprocess.run([python, "-m", "pip", "install", "-q", "-U", package], check=True)
     if installer == "uv":
-        return [python, "-m", "uv", "pip", "install", "--no-cache", "--dry-run", "--python", python]
-    return [python, "-m", "pip", "install", "--dry-run", "--no-cache-dir"]
+        return [python, "-m", "uv", "pip", "install", "--dry-run", "--python", python]
+    return [python, "-m", "pip", "install", "--dry-run"]
 
 
 def resolve(command: Sequence[str], folder: Path, most_s: float) -> tuple[float, str]:

@@ -16,6 +16,9 @@ WEIGHTS_SHOWN = 4
 # Weights that have a place in no text classifier and move no answer: tables that the code computes by itself, and heads
 # of pretraining, which read the encoder's output beside the classifier.
 COMPUTED = re.compile(r"(^|\.)(position_ids|token_type_ids|inv_freq|masked_bias|version)$")
+# What torch says of weights of another size: rows and further sizes, as they are and as they are expected.
+_SIZE = r"torch\.Size\(\[(\d+)((?:, \d+)*)\]\)"
+SIZES = re.compile(rf"{_SIZE} from checkpoint, the shape in current model is {_SIZE}")
 PRETRAINING_HEADS = (
     "cls.",
     "lm_head.",
@@ -70,21 +73,18 @@ def _load(location: str, config: Any, options: Mapping[str, Any], *, classes_kno
     import torch
     from transformers import AutoModelForSequenceClassification
 
-    def load(**more: Any) -> tuple[Any, Any]:
+    try:
         loaded: tuple[Any, Any] = AutoModelForSequenceClassification.from_pretrained(
-            location, config=config, dtype=torch.float32, output_loading_info=True, **options, **more
+            location, config=config, dtype=torch.float32, output_loading_info=True, **options
         )
         return loaded
-
-    try:
-        return load()
     except Exception as error:
         if not options["trust_remote_code"] and "trust_remote_code" in str(error):
             raise needs_remote_code(location) from error
-        outputs = _outputs_of_head(load, config.num_labels)
+        outputs = _outputs_of_head(str(error), config.num_labels)
         if outputs is not None and not classes_known:
             config.num_labels = outputs
-            return load()
+            return _load(location, config, options, classes_known=True)
         known = (
             f"the weights of its head have {outputs} outputs, but its config.json names {config.num_labels} classes. "
             "Correct id2label, a name for each output."
@@ -94,18 +94,12 @@ def _load(location: str, config: Any, options: Mapping[str, Any], *, classes_kno
         raise ExportError(f"the weights of '{location}' do not load as a text classifier: {known}") from error
 
 
-def _outputs_of_head(load: Any, classes: int) -> int | None:
-    """How many classes the weights are for, where that alone keeps them from loading."""
-    try:
-        _, loading = load(ignore_mismatched_sizes=True)
-    except Exception:  # something else is wrong with them
-        return None
-    outputs = set()
-    for _, found, expected in loading["mismatched_keys"]:
-        if tuple(found[1:]) != tuple(expected[1:]) or expected[0] != classes:
-            return None
-        outputs.add(int(found[0]))
-    return outputs.pop() if len(outputs) == 1 else None
+def _outputs_of_head(message: str, classes: int) -> int | None:
+    """How many classes the weights are for, where by torch's message that alone keeps them from loading."""
+    found = SIZES.findall(message)
+    outputs = {int(rows) for rows, rest, expected, rest_expected in found if rest == rest_expected}
+    others = [each for each in found if each[1] != each[3] or int(each[2]) != classes]
+    return outputs.pop() if len(outputs) == 1 and not others else None
 
 
 def _judge_left_out(location: str, model: Any, unexpected: Iterable[str]) -> list[str]:

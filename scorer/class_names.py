@@ -40,6 +40,8 @@ def class_names(fields: Mapping[str, Any], location: str) -> tuple[tuple[str, ..
     if names is not None and not _is_generic({name: index for index, name in enumerate(names)}):
         _refuse_contradiction(names, indices, location)
         return names, None
+    if names is not None and any(name in names and names.index(name) != index for name, index in indices.items()):
+        _refuse_contradiction(names, indices, location)
     names = _in_order(indices, location)
     listed = _listed(dict(enumerate(names)))
     return names, f"the classes' names are those of label2id, since id2label has none: {listed}"

@@ -1,8 +1,7 @@
-"""What a benchmark ran on: processor and its instructions, load, GPU, commit. Standard library only."""
+"""What a benchmark ran on: processor and its instructions, load, GPU, commit."""
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import subprocess
@@ -17,6 +16,8 @@ BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
 def machine() -> dict[str, Any]:
     """What it runs on, and how busy that is now."""
+    from scorer.distribution import VERSION  # late: environments without scorer import this module too
+
     flags = cpu_flags()
     return {
         "cpu": _cpu_model(),
@@ -26,7 +27,7 @@ def machine() -> dict[str, Any]:
         "platform": platform.platform(),
         "load_average": [round(value, 2) for value in os.getloadavg()],
         "gpus": _gpus(),
-        "scorer": importlib.metadata.version("scorer"),
+        "scorer": VERSION,
     }
 
 

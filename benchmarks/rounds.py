@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -19,6 +20,8 @@ from environments import Interpreters
 from job import Job
 
 HARNESS = Path(__file__).with_name("harness.py")
+# Time that a contender may take: many times what the slowest needs for the rows that a round has.
+LIMIT_S = 1_200.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ def run_rounds(
     *,
     repeats: int,
     ends_at: float,
+    limit_s: float = LIMIT_S,
     say: Callable[[str], None],
 ) -> list[Record]:
     """Measure all contenders, round after round; one that failed does not start again.
@@ -73,6 +77,7 @@ def run_rounds(
         found: the Python of each.
         repeats: rounds.
         ends_at: when all should be over, on the clock of `time.monotonic`.
+        limit_s: seconds after which a contender is ended; one that hangs must not keep the others waiting.
         say: hears of every measurement.
     """
     measured: dict[str, list[Measured]] = {name: [] for name in names}
@@ -85,7 +90,7 @@ def run_rounds(
             say(f"round {number + 1}/{repeats}  without {', '.join(late)}, to end in time")
         for name in chosen:
             started = time.monotonic()
-            result = measure(name, job, found.pythons.get(name, sys.executable), number)
+            result = measure(name, job, found.pythons.get(name, sys.executable), number, limit_s)
             turns_s[name] = time.monotonic() - started
             if isinstance(result, Measured):
                 measured[name].append(result)
@@ -118,25 +123,37 @@ def environment(threads: int) -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": str(threads), "RAYON_NUM_THREADS": str(threads)}
 
 
-def measure(name: str, job: Job, python: str, number: int) -> Measured | str:
-    """One contender once, or why not."""
+def measure(name: str, job: Job, python: str, number: int, limit_s: float) -> Measured | str:
+    """One contender once, or why not; ended with all that it started after so many seconds."""
     job_file = job.workdir / "job.json"
     job_file.write_text(job.to_json(), encoding="utf-8")
     stem = job.workdir / f"{name}-{number}"
-    try:
-        done = subprocess.run(
-            [python, str(HARNESS), name, str(job_file), str(stem)],
-            env=environment(job.threads),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except OSError as error:
-        return f"{python} does not start: {error.strerror}"
+    command = [python, str(HARNESS), name, str(job_file), str(stem)]
+    with Path(f"{stem}.err").open("w+", encoding="utf-8", errors="replace") as complaints:
+        try:
+            process = subprocess.Popen(
+                command,
+                env=environment(job.threads),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=complaints,
+                start_new_session=True,  # a group of its own, which ends as a whole
+            )
+        except OSError as error:
+            return f"{python} does not start: {error.strerror}"
+        try:
+            process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            return f"timed out after {limit_s / 60:g} minutes"
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        complaints.seek(0)
+        lines = complaints.read().strip().splitlines()
     result_file = Path(f"{stem}.json")
     if not result_file.exists():
-        lines = done.stderr.strip().splitlines()
-        return f"ended with {done.returncode}: {lines[-1] if lines else 'no message'}"
+        return f"ended with {process.returncode}: {lines[-1] if lines else 'no message'}"
     result: dict[str, Any] = json.loads(result_file.read_text(encoding="utf-8"))
     if (failure := result.pop("failure")) is not None:
         return str(failure)

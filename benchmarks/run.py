@@ -32,7 +32,7 @@ from machine import machine, stamp
 from preparation import SEED, draw, export, job_of
 from presentation import show
 from results import Workload, summarize
-from rounds import environment, run_rounds
+from rounds import LIMIT_S, environment, run_rounds
 
 from scorer.machine import allowed_threads
 from scorer.tuning import TUNING_FILE
@@ -66,6 +66,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--minutes", type=float, default=30, help="end by then: later rounds leave the slowest out (the first is whole)"
     )
+    parser.add_argument(
+        "--limit",
+        type=float,
+        default=LIMIT_S / 60,
+        metavar="MINUTES",
+        help="time that a contender may take, loading and all",
+    )
     parser.add_argument("--provider", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--rehearse", action="store_true", help="with --provider cuda: all of it, but on the CPU")
     parser.add_argument("--threads", type=int, default=allowed_threads())
@@ -83,6 +90,8 @@ def parse() -> argparse.Namespace:
     options = parser.parse_args()
     if not (options.checkpoint / "config.json").is_file():
         parser.error(f"'{options.checkpoint}' is no folder of a checkpoint: it has no config.json")
+    if options.limit <= 0:
+        parser.error("--limit must be more than 0")
     if min(options.rows, options.repeats, options.threads) < 1:
         parser.error("--rows, --repeats and --threads must be at least 1")
     if options.rehearse and options.provider != "cuda":
@@ -114,7 +123,8 @@ def measure(options: argparse.Namespace, workdir: Path) -> dict[str, Any]:
     work = Workload(sample.rows, int(sample.lengths.sum()), flops, max(peaks.values(), default=None))
     say_first(work, peaks, options.threads, sample.rejected)
     host = machine()  # before the contenders load it
-    records = run_rounds(names, job, found, repeats=options.repeats, ends_at=ends_at, say=say)
+    limit_s = 60 * options.limit
+    records = run_rounds(names, job, found, repeats=options.repeats, ends_at=ends_at, limit_s=limit_s, say=say)
     return {
         "benchmark": "contenders",
         **stamp(),

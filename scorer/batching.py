@@ -75,18 +75,19 @@ def bucket(lengths: IntArray, max_batch_tokens: int, length_multiple: int = 1) -
     """Group rows of like length so that rows x longest stays within the budget.
 
     Args:
-        lengths: int64 [W], tokens of each row, each at least 1.
+        lengths: int64 [W], tokens of each row.
         max_batch_tokens: cap on padded tokens per batch.
         length_multiple: batches are padded to a multiple of this; a GPU likes few shapes.
 
     Returns:
-        Row indices of each batch, int64 [B], the longest rows first; together a partition of all rows.
-        Rows of equal length keep their order.
+        Row indices of each batch, int64 [B], the longest rows first; together a partition of all rows that have
+        tokens. Rows of equal length keep their order.
 
     Raises:
         ValueError: one row alone exceeds the budget.
     """
     order = np.argsort(-lengths, kind="stable")  # [W], longest first
+    order = order[: np.count_nonzero(lengths)]
     if order.size and lengths[order[0]] > max_batch_tokens:
         raise ValueError(
             f"a row of {lengths[order[0]]} tokens exceeds the budget of {max_batch_tokens} tokens per batch"

@@ -6,19 +6,22 @@ Everything that cannot become a correct model directory is refused here, before 
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import inspect
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from scorer.checkpoint_weights import brief, load_model, needs_remote_code
+from scorer.class_names import class_names
 from scorer.config import DEFAULT_MAX_LENGTH
 from scorer.errors import ExportError, UsageError
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 # transformers writes 1e30 where a tokenizer knows no maximum; no real one comes near this.
 LENGTH_SENTINEL = 1_000_000
-NAMES_SHOWN = 4
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class Checkpoint:
         pad_token_id: id written into padding.
         max_length: tokens kept of a text by default, special tokens included.
         max_positions: the most tokens that the model can take, or None where it has no limit.
-        trust_remote_code: whether the checkpoint's own code may run.
+        notices: what a person should know of it.
     """
 
     location: str
@@ -47,12 +50,25 @@ class Checkpoint:
     pad_token_id: int
     max_length: int
     max_positions: int | None
-    trust_remote_code: bool
+    notices: tuple[str, ...]
 
     @property
     def truncation_side(self) -> Literal["left", "right"]:
         """The side from which long texts are cut."""
         return "left" if self.tokenizer.truncation_side == "left" else "right"
+
+    @property
+    def segments(self) -> bool:
+        """Whether the tokenizer gives segments and the model takes them; where not, it has learned with none."""
+        return "token_type_ids" in self.tokenizer.model_input_names and takes(self.model, "token_type_ids")
+
+    def fresh_model(self) -> Any:
+        """The model as it was loaded: the same weights, and a state of its own.
+
+        Some models remember what they have seen: BigBird attends to everything for good once a text was short.
+        """
+        weights = {id(parameter): parameter for parameter in self.model.parameters()}
+        return copy.deepcopy(self.model, weights)
 
 
 def open_checkpoint(
@@ -75,13 +91,14 @@ def open_checkpoint(
         raise UsageError(f"--revision {revision} names a hub commit, but '{model}' is a local folder.")
     location = model if folder is None else str(folder)
     options = {"revision": revision, "trust_remote_code": trust_remote_code}
-    config = _load_config(location, options, hub=folder is None)
+    fields = _read_config(location, options, hub=folder is None)
+    config, knows_classes, notices = _load_config(fields, location, options)
     commit: str | None = getattr(config, "_commit_hash", None)
     if commit is not None:
         options["revision"] = commit  # all further files come from one commit, whatever is pushed meanwhile
-    label_names = _label_names(config, location)
     tokenizer = _load_tokenizer(location, options)
-    network = _load_model(location, options)
+    network, more = load_model(location, config, options, classes_known=knows_classes)
+    _check_single_label(config, location)  # again: the weights may have told the number of classes
     _check_vocabulary(tokenizer, network, location)
     max_positions = position_limit(network)
     return Checkpoint(
@@ -90,12 +107,18 @@ def open_checkpoint(
         revision=commit,
         model=network,
         tokenizer=tokenizer,
-        label_names=label_names,
+        label_names=tuple(config.id2label[index] for index in range(config.num_labels)),
         pad_token_id=_choose_padding(tokenizer, network, location),
         max_length=_choose_length(max_length, tokenizer.model_max_length, max_positions),
         max_positions=max_positions,
-        trust_remote_code=trust_remote_code,
+        notices=(*notices, *more),
     )
+
+
+def takes(model: Any, name: str) -> bool:
+    """Whether a model can be called with an input of that name."""
+    parameters = inspect.signature(model.forward).parameters
+    return name in parameters
 
 
 def position_limit(model: Any) -> int | None:
@@ -130,52 +153,54 @@ def _local_folder(model: str) -> Path | None:
     return None
 
 
-def _load_config(location: str, options: Mapping[str, Any], *, hub: bool) -> Any:
-    from transformers import CONFIG_MAPPING, AutoConfig, PretrainedConfig
+def _read_config(location: str, options: Mapping[str, Any], *, hub: bool) -> Mapping[str, Any]:
+    """The content of config.json, once it is certain that transformers knows the model."""
+    from transformers import CONFIG_MAPPING, PretrainedConfig
 
     revision = options["revision"]
     try:
         fields, _ = PretrainedConfig.get_config_dict(location, revision=revision)
     except Exception as error:
         if not hub:
-            raise ExportError(f"cannot read '{location}/config.json': {_brief(error)}") from error
+            raise ExportError(f"cannot read '{location}/config.json': {brief(error)}") from error
         at = "" if revision is None else f" at revision '{revision}'"
         raise ExportError(
             f"cannot read '{location}'{at} from the Hugging Face hub, and no folder of that name exists here: "
-            f"{_brief(error)} Check the id, the revision and the network, or download the checkpoint and give "
+            f"{brief(error)} Check the id, the revision and the network, or download the checkpoint and give "
             "its folder."
         ) from error
     model_type = fields.get("model_type")
     if model_type not in CONFIG_MAPPING and not options["trust_remote_code"]:
         if "auto_map" in fields:
-            raise _needs_remote_code(location)
+            raise needs_remote_code(location)
         raise ExportError(
             f"'{location}' is not a checkpoint that this transformers knows: its config.json has the model_type "
             f"{model_type!r}. Only transformers text classifiers can be exported."
         )
-    _check_label_keys(fields.get("id2label"), location)
+    return dict(fields)
+
+
+def _load_config(
+    fields: Mapping[str, Any], location: str, options: Mapping[str, Any]
+) -> tuple[Any, bool, tuple[str, ...]]:
+    """The configuration with the classes' names, whether it tells their number, and what a person should know of it."""
+    from transformers import AutoConfig
+
+    names, notice = class_names(fields, location)
     try:
-        return AutoConfig.from_pretrained(location, **options)
+        config = AutoConfig.from_pretrained(location, **options)
     except Exception as error:
-        raise ExportError(f"the config.json of '{location}' is not valid: {_brief(error)}") from error
+        raise ExportError(f"the config.json of '{location}' is not valid: {brief(error)}") from error
+    if names is not None:
+        config.id2label = dict(enumerate(names))
+        config.label2id = {name: index for index, name in enumerate(names)}
+    _check_single_label(config, location)
+    knows_classes = names is not None or not {"num_labels", "_num_labels"}.isdisjoint(fields)
+    return config, knows_classes, () if notice is None else (notice,)
 
 
-def _check_label_keys(id2label: object, location: str) -> None:
-    """Refuse a table of label names that does not name the columns 0 to C - 1, each once."""
-    if id2label is None:
-        return
-    if not isinstance(id2label, Mapping) or not all(re.fullmatch(r"\d+", str(key)) for key in id2label):
-        raise ExportError(f"id2label in the config.json of '{location}' is not a table from class index to name.")
-    missing = sorted(set(range(len(id2label))) - {int(key) for key in id2label})
-    if missing:
-        raise ExportError(
-            f"id2label in the config.json of '{location}' has {len(id2label)} entries but none for class "
-            f"{missing[0]}: the names cannot be put in the order of the logits. Number them from 0."
-        )
-
-
-def _label_names(config: Any, location: str) -> tuple[str, ...]:
-    """Class names in the order of the logits' columns; refuses a head that is not single-label."""
+def _check_single_label(config: Any, location: str) -> None:
+    """Refuse a head that does not choose one of several classes."""
     if config.problem_type == "multi_label_classification":
         raise ExportError(
             f"'{location}' is a multi-label classifier (problem_type in its config.json): its classes do not exclude "
@@ -186,14 +211,6 @@ def _label_names(config: Any, location: str) -> tuple[str, ...]:
             f"'{location}' has {config.num_labels} output(s) and problem_type {config.problem_type!r}: a regression "
             "or a single-logit head, with no classes to choose between. Give a classifier of two or more labels."
         )
-    names = tuple(str(config.id2label[index]) for index in range(config.num_labels))
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ExportError(
-            f"'{location}' gives the name '{twice[0]}' to more than one class. Make the names in the id2label of its "
-            "config.json distinct."
-        )
-    return names
 
 
 def _load_tokenizer(location: str, options: Mapping[str, Any]) -> Any:
@@ -202,9 +219,10 @@ def _load_tokenizer(location: str, options: Mapping[str, Any]) -> Any:
     try:
         tokenizer = AutoTokenizer.from_pretrained(location, use_fast=True, **options)
     except Exception as error:
-        _refuse_remote_code(error, location, options)
+        if not options["trust_remote_code"] and "trust_remote_code" in str(error):
+            raise needs_remote_code(location) from error
         raise ExportError(
-            f"'{location}' has no tokenizer that loads as a fast one: {_brief(error)} Add the tokenizer.json of the "
+            f"'{location}' has no tokenizer that loads as a fast one: {brief(error)} Add the tokenizer.json of the "
             "model it was trained from."
         ) from error
     if not tokenizer.is_fast:
@@ -213,31 +231,6 @@ def _load_tokenizer(location: str, options: Mapping[str, Any]) -> Any:
             "tokenizer.json. Convert it with a library that writes one, or choose another checkpoint."
         )
     return tokenizer
-
-
-def _load_model(location: str, options: Mapping[str, Any]) -> Any:
-    """The model in float32; every weight must come from the checkpoint."""
-    import torch
-    from transformers import AutoModelForSequenceClassification
-
-    try:
-        model, loading = AutoModelForSequenceClassification.from_pretrained(
-            location, dtype=torch.float32, output_loading_info=True, **options
-        )
-    except Exception as error:
-        _refuse_remote_code(error, location, options)
-        raise ExportError(
-            f"the weights of '{location}' do not load as a text classifier: {_brief(error)} Check that the weights "
-            "are complete and belong to its config.json."
-        ) from error
-    missing = sorted(loading["missing_keys"])
-    if missing:
-        more = f" and {len(missing) - NAMES_SHOWN} more" if len(missing) > NAMES_SHOWN else ""
-        raise ExportError(
-            f"'{location}' has no weights for {', '.join(missing[:NAMES_SHOWN])}{more}: they would be random. It is "
-            "not a fine-tuned text classifier; fine-tune it first, or give the checkpoint that was."
-        )
-    return model.eval()
 
 
 def _check_vocabulary(tokenizer: Any, model: Any, location: str) -> None:
@@ -252,12 +245,11 @@ def _check_vocabulary(tokenizer: Any, model: Any, location: str) -> None:
 
 
 def _choose_padding(tokenizer: Any, model: Any, location: str) -> int:
-    """The padding id, also told to the model: decoders look for the last token that is not padding."""
+    """The id that is written into padding."""
     rows = model.get_input_embeddings().weight.shape[0]
     # The model's own id comes first: where padding matters to it, that is the one its code looks for.
     for token_id in (model.config.pad_token_id, tokenizer.pad_token_id, tokenizer.eos_token_id):
         if isinstance(token_id, int) and 0 <= token_id < rows:
-            model.config.pad_token_id = token_id
             return token_id
     raise ExportError(
         f"'{location}' has neither a padding token nor an end-of-text token, so texts of different length cannot "
@@ -272,21 +264,3 @@ def _choose_length(wanted: int | None, tokenizer_limit: int, max_positions: int 
     if max_positions is not None and wanted > max_positions:
         raise UsageError(f"--max-length {wanted} is more than the {max_positions} tokens that the model can take.")
     return wanted
-
-
-def _refuse_remote_code(error: Exception, location: str, options: Mapping[str, Any]) -> None:
-    if not options["trust_remote_code"] and "trust_remote_code" in str(error):
-        raise _needs_remote_code(location) from error
-
-
-def _needs_remote_code(location: str) -> ExportError:
-    return ExportError(
-        f"'{location}' brings its own Python code, which loading it would run. Read that code; if you trust it, "
-        "export again with --trust-remote-code."
-    )
-
-
-def _brief(error: Exception) -> str:
-    """The first line of a foreign message, as a sentence."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].rstrip(". ") + "."

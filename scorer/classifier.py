@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +14,18 @@ from scorer.config import Provider
 from scorer.errors import ModelError
 from scorer.scoring import FloatArray
 from scorer.session import start_session
+
+# What the allocators of ONNX Runtime, CUDA, TensorRT and OpenVINO say, and the standard library, when memory runs out.
+OUT_OF_MEMORY = re.compile(
+    r"out of (host |device |GPU )?(memory|resources)|out_of_(host_|device_)?(memory|resources)|outofmemory"
+    r"|failed to allocate|unable to allocate|alloc(ation)?_fail(ed|ure)|bad_alloc|bad allocation"
+    r"|available memory of \d+ is smaller than requested",
+    re.IGNORECASE,
+)
+
+
+class OutOfMemoryError(ModelError):
+    """A batch does not fit into memory; a smaller one may."""
 
 
 class Classifier(Protocol):
@@ -72,15 +85,18 @@ class OnnxClassifier:
         """Logits of the batch: float32 [B, C], as they come: not all of them need be finite.
 
         Raises:
+            OutOfMemoryError: the batch does not fit into memory.
             ModelError: inference failed, or the width of the logits is not the number of labels.
         """
         try:
             logits = self._run(batch)
         except Exception as error:
-            raise ModelError(
-                f"inference failed on a batch of {batch.rows.size} rows x {batch.input_ids.shape[1]} tokens: "
-                f"{error}. A smaller --max-batch-tokens or --max-length may help."
-            ) from error
+            failed = f"inference failed on a batch of {batch.rows.size} rows x {batch.input_ids.shape[1]} tokens"
+            if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)):
+                raise OutOfMemoryError(
+                    f"{failed}: {error}. A smaller --max-batch-tokens or --max-length may help."
+                ) from error
+            raise ModelError(f"{failed}: {str(error).strip()}.") from error
         if logits.ndim != 2 or logits.shape[1] != len(self.labels):
             raise ModelError(
                 f"the model returns logits of shape {list(logits.shape)}, but its directory names "

@@ -22,13 +22,14 @@ from scorer.commands.machine import demo_command, doctor_command, tune_command
 from scorer.commands.ranking import rank_command, show_command
 from scorer.commands.report import report_command
 from scorer.commands.run import run_command
+from scorer.distribution import VERSION
 from scorer.errors import ScorerError, Terminated
 
 INTERRUPTED, TERMINATED = 130, 143
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name="scorer", prog_name="scorer")
+@click.version_option(VERSION, prog_name="scorer")
 def cli() -> None:
     """Find wrong labels in text data sets by a model's loss.
 

@@ -14,6 +14,7 @@ import numpy as np
 from scorer.batching import Batch
 from scorer.classifier import OnnxClassifier
 from scorer.demo import demo_model
+from scorer.distribution import VERSION, install_command
 from scorer.errors import ScorerError
 from scorer.machine import allowed_threads, cgroup_cpus
 from scorer.model_directory import open_model_directory
@@ -25,7 +26,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "hub": ("datasets", "huggingface_hub"),
     "argilla": ("argilla",),
 }
-CORE = ("scorer", "numpy", "polars", "pyarrow", "tokenizers", "click", "rich")
+CORE = ("numpy", "polars", "pyarrow", "tokenizers", "click", "rich")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -64,7 +65,8 @@ class Diagnosis:
 
 def diagnose() -> Diagnosis:
     """Look at the machine and try every provider on a real session."""
-    packages = {name: _version(name) for name in (*CORE, *(name for names in EXTRAS.values() for name in names))}
+    names = (*CORE, *(name for names in EXTRAS.values() for name in names))
+    packages = {"scorer": VERSION, **{name: _version(name) for name in names}}
     advice = []
     built_in: tuple[str, ...] = ()
     providers: dict[str, str] = {}
@@ -78,13 +80,13 @@ def diagnose() -> Diagnosis:
         if providers["cuda"] != "starts" and _has_nvidia_device():
             advice.append(
                 f"This machine has an NVIDIA device, but CUDA does not start: {providers['cuda']}. Install: "
-                "pip uninstall -y onnxruntime, then pip install 'scorer[gpu]'"
+                f"pip uninstall -y onnxruntime, then {install_command('gpu')}"
             )
     for extra, names in EXTRAS.items():
         missing = [name for name in names if packages[name] is None]
         if missing:
             purpose = {"export": "scorer export-onnx", "hub": "data sets of the hub", "argilla": "Argilla"}[extra]
-            advice.append(f"For {purpose} ({', '.join(missing)} missing): pip install 'scorer[{extra}]'")
+            advice.append(f"For {purpose} ({', '.join(missing)} missing): {install_command(extra)}")
     return Diagnosis(
         python=f"{platform.python_version()} on {platform.platform()}",
         packages=packages,

@@ -23,6 +23,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from scorer.distribution import install_command
+
 
 class ScorerError(Exception):
     """Base of all errors that are shown as a message instead of a traceback."""
@@ -86,7 +88,7 @@ class MissingExtraError(ScorerError):
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(
             f"{purpose} needs the package '{package}', which is not installed. "
-            f"Install it with: pip install 'scorer[{extra}]'"
+            f"Install it with: {install_command(extra)}"
         )
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from scorer.checkpoint import Checkpoint, open_checkpoint
+from scorer.distribution import VERSION
 from scorer.errors import MissingExtraError, OutputError, UsageError
 from scorer.fidelity import Fidelity
 from scorer.model_directory import (
@@ -37,7 +38,8 @@ from scorer.model_directory import (
     sha256_of,
 )
 from scorer.onnx_graph import DATA_FILE, EXACT_DATA_FILE, Applied, check_exportable, write_graph
-from scorer.parity import BUILT_IN, PARITY_TEXTS, judge_fidelity, prove_parity, read_texts
+from scorer.parity import BUILT_IN, judge_fidelity, make_reference, prove_parity
+from scorer.proof_texts import read_texts
 from scorer.session import import_onnxruntime, installed_onnxruntime
 from scorer.tuning import TUNING_FILE
 
@@ -139,13 +141,24 @@ def _build(config: ExportConfig, directory: Path, notify: Callable[[str], None])
         max_length=config.max_length,
         trust_remote_code=config.trust_remote_code,
     )
+    for notice in checkpoint.notices:
+        notify(notice)
     check_exportable(checkpoint.model.config.model_type, config.model)
     _write_tokenizer(checkpoint.tokenizer, directory / TOKENIZER_FILE)
     notify(f"exporting {type(checkpoint.model).__name__} as {config.precision}, optimized at {config.optimize}")
     applied = write_graph(checkpoint, directory, config.optimize, config.precision, notify)
-    proofs = _prove(config, checkpoint, directory, applied, notify)
-    contract = _contract(checkpoint, directory, config.precision, applied, proofs)
+    proof = _prove(config, checkpoint, directory, applied, notify)
+    contract = _contract(checkpoint, directory, config.precision, applied, proof)
     (directory / CONTRACT_FILE).write_text(contract.to_json(), encoding="utf-8")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Proof:
+    """What was proved of the graph: on texts; on pairs, or why not; and how well it keeps the ranking of fp32."""
+
+    texts: Parity
+    pairs: Parity | str
+    fidelity: Fidelity | None
 
 
 def _prove(
@@ -154,23 +167,32 @@ def _prove(
     directory: Path,
     applied: Applied,
     notify: Callable[[str], None],
-) -> tuple[Parity, Fidelity | None]:
+) -> _Proof:
     """Compare with PyTorch and, where there are two graphs, one with the other."""
     texts = read_texts(config.calibration)
     calibration = BUILT_IN if config.calibration is None else config.calibration.name
-    options: dict[str, Any] = {"optimize": applied.optimize, "calibration": calibration}
-    notify(f"comparing with PyTorch on {min(len(texts), PARITY_TEXTS)} texts")
-    parity = prove_parity(checkpoint, directory, texts, precision=config.precision, **options)
+    notify("asking PyTorch")
+    reference = make_reference(checkpoint, directory, texts, calibration=calibration)
+    notify(f"comparing with PyTorch on {len(reference.texts.logits)} texts")
+
+    def prove(graph: str, precision: Precision) -> tuple[Parity, Parity | str]:
+        return prove_parity(checkpoint, directory / graph, reference, precision=precision, optimize=applied.optimize)
+
+    exact_pairs = None if config.precision == "fp32" else prove(EXACT_FILE, "fp32")[1]
+    parity, pairs = prove(MODEL_FILE, config.precision)
+    if isinstance(exact_pairs, str):
+        pairs = exact_pairs
     notify(
         f"largest difference: {parity.max_logit_difference:.1e} in a logit, {parity.max_loss_difference:.1e} nats "
         f"in a loss ({parity.tolerance:g} accepted)"
     )
+    if isinstance(pairs, str):
+        notify(f"runs will not take pairs of texts: {pairs}")
     if config.precision == "fp32":
-        return parity, None
-    prove_parity(checkpoint, directory, texts, precision="fp32", graph=EXACT_FILE, **options)
+        return _Proof(parity, pairs, None)
     fidelity = judge_fidelity(checkpoint, directory, texts, calibration=calibration)
     notify(f"{config.precision} against fp32: {fidelity}")
-    return parity, fidelity
+    return _Proof(parity, pairs, fidelity)
 
 
 def _contract(
@@ -178,7 +200,7 @@ def _contract(
     directory: Path,
     precision: Precision,
     applied: Applied,
-    proofs: tuple[Parity, Fidelity | None],
+    proof: _Proof,
 ) -> ModelContract:
     """What the directory now holds, and what was proved of it."""
     return ModelContract(
@@ -196,8 +218,11 @@ def _contract(
         first_token=applied.first_token,
         files={file.name: sha256_of(file) for file in sorted(directory.iterdir())},
         versions=_versions(),
-        parity=proofs[0],
-        fidelity=proofs[1],
+        segments=checkpoint.segments,
+        parity=proof.texts,
+        pairs=None if isinstance(proof.pairs, str) else proof.pairs,
+        no_pairs=proof.pairs if isinstance(proof.pairs, str) else None,
+        fidelity=proof.fidelity,
     )
 
 
@@ -294,11 +319,6 @@ def _graph_inputs(graph: Path) -> tuple[str, ...]:
 
 
 def _versions() -> dict[str, str]:
-    names = ["scorer", "torch", "transformers", "optimum", "optimum-onnx", "onnx", "tokenizers"]
-    versions = {}
-    for name in names:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:  # run from a source tree that is not installed
-            versions[name] = "unknown"
-    return versions | installed_onnxruntime()
+    names = ["torch", "transformers", "optimum", "optimum-onnx", "onnx", "tokenizers"]
+    versions = {name: importlib.metadata.version(name) for name in names}
+    return {"scorer": VERSION, **versions, **installed_onnxruntime()}

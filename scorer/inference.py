@@ -1,7 +1,8 @@
-"""Batches through a classifier, several side by side, with a second try for what fails.
+"""Batches through a classifier, several side by side, with a second try where memory ran out.
 
-A batch that fails is tried again in halves: what was too large passes, and a text at fault stands alone in the end. A
-row whose logits are not finite, as happens in float16, is computed again in fp32 where there is such a classifier.
+A batch that does not fit into memory is computed in halves. Any other failure is the end, and names its rows: a graph
+that fails on a batch may well give other answers for parts of it. A row whose logits are not finite, as happens in
+float16, is computed again in fp32 where there is such a classifier.
 """
 
 from __future__ import annotations
@@ -15,23 +16,23 @@ import numpy as np
 import numpy.typing as npt
 
 from scorer.batching import Batch
-from scorer.classifier import Classifier, finite
+from scorer.classifier import Classifier, OutOfMemoryError, finite
 from scorer.errors import ModelError
 from scorer.scoring import FloatArray
 
 T = TypeVar("T")
 
 
-class FailedTextError(ModelError):
-    """Inference fails on one text alone.
+class FailedTextsError(ModelError):
+    """Inference fails on one text, or on several of a batch.
 
     Attributes:
-        position: its place among the texts that the batch's `rows` count.
+        positions: their places among the texts that the batch's `rows` count.
     """
 
-    def __init__(self, position: int, error: ModelError) -> None:
+    def __init__(self, positions: Sequence[int], error: ModelError) -> None:
         super().__init__(str(error))
-        self.position = position
+        self.positions = tuple(positions)
 
 
 class Careful:
@@ -51,7 +52,7 @@ class Careful:
         """Logits of the batch, float32 [B, C], all finite, and which rows were computed in fp32 instead, bool [B].
 
         Raises:
-            FailedTextError: a text fails alone.
+            FailedTextsError: a text does not fit into memory alone, or texts fail otherwise.
         """
         logits = self._in_parts(self._classifier, batch)
         bad = np.logical_not(np.isfinite(logits).all(axis=1))
@@ -63,9 +64,11 @@ class Careful:
     def _in_parts(self, classifier: Classifier, batch: Batch) -> FloatArray:
         try:
             return classifier(batch)
-        except ModelError as error:
+        except OutOfMemoryError as error:
             if batch.rows.size == 1:
-                raise FailedTextError(int(batch.rows[0]), error) from error
+                raise FailedTextsError(batch.rows.tolist(), error) from error
+        except ModelError as error:
+            raise FailedTextsError(_alone_at_fault(classifier, batch), error) from error
         middle = batch.rows.size // 2
         halves = (batch.take(slice(middle)), batch.take(slice(middle, None)))
         return np.concatenate([self._in_parts(classifier, half) for half in halves])
@@ -78,8 +81,19 @@ class Careful:
         try:
             return finite(logits)
         except ModelError as error:
-            first = int(np.flatnonzero(~np.isfinite(logits).all(axis=1))[0])
-            raise FailedTextError(int(batch.rows[first]), error) from error
+            bad = ~np.isfinite(logits).all(axis=1)
+            raise FailedTextsError(batch.rows[bad].tolist(), error) from error
+
+
+def _alone_at_fault(classifier: Classifier, batch: Batch) -> list[int]:
+    """The rows of a failed batch that fail alone as well, or all of them where none does."""
+    at_fault = []
+    for row in range(batch.rows.size):
+        try:
+            classifier(batch.take(slice(row, row + 1)))
+        except ModelError:
+            at_fault.append(int(batch.rows[row]))
+    return at_fault or batch.rows.tolist()
 
 
 def infer(classifier: Callable[[Batch], T], batches: Sequence[Batch], streams: int) -> Generator[tuple[Batch, T]]:

@@ -26,7 +26,7 @@ EXACT_FILE = "model_fp32.onnx"
 TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "config.json"
 CONTRACT_FILE = "scorer.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 Precision = Literal["fp32", "fp16", "int8"]
 Optimization = Literal["none", "O1", "O2", "O3"]
@@ -37,7 +37,8 @@ class Parity:
     """How far ONNX Runtime's answers lie from PyTorch's, measured at export on the same token ids.
 
     Attributes:
-        texts: number of texts compared.
+        texts: number of texts, or pairs, compared.
+        longest: tokens of the longest of them.
         max_logit_difference: largest absolute difference of any logit.
         max_loss_difference: largest absolute difference of the cross-entropy, in nats, over all texts and
             all classes taken as the given label.
@@ -46,10 +47,16 @@ class Parity:
     """
 
     texts: int
+    longest: int
     max_logit_difference: float
     max_loss_difference: float
     tolerance: float
     calibration: str
+
+    @property
+    def holds(self) -> bool:
+        """Whether the answers are the same within the tolerance."""
+        return max(self.max_logit_difference, self.max_loss_difference) <= self.tolerance
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,7 +78,10 @@ class ModelContract:
         first_token: whether the last layer is computed for the first token alone.
         files: SHA-256 of every file that holds weights or tokenizer, by name.
         versions: versions of the packages that took part in the export.
-        parity: what the export proved.
+        segments: whether the tokenizer's segments are fed; zeros where not.
+        parity: what the export proved of texts.
+        pairs: what it proved of pairs; None where it could not, and no run takes pairs.
+        no_pairs: why it could not.
         fidelity: for a model of less precision than fp32, how well its losses keep the ranking of fp32's.
         format_version: version of this contract.
     """
@@ -90,7 +100,10 @@ class ModelContract:
     first_token: bool
     files: Mapping[str, str]
     versions: Mapping[str, str]
+    segments: bool
     parity: Parity
+    pairs: Parity | None
+    no_pairs: str | None = None
     fidelity: Fidelity | None = None
     format_version: int = FORMAT_VERSION
 
@@ -108,6 +121,7 @@ class ModelContract:
             "pad_token_id": isinstance(self.pad_token_id, int) and self.pad_token_id >= 0,
             "truncation_side": self.truncation_side in ("left", "right"),
             "graph_inputs": "input_ids" in self.graph_inputs and _all_strings(self.graph_inputs),
+            "segments": isinstance(self.segments, bool),
             "files": isinstance(self.files, dict) and _all_strings((*self.files, *self.files.values())),
         }
         for name, is_sound in sound.items():
@@ -129,6 +143,8 @@ class ModelContract:
         if fields.get("format_version") != FORMAT_VERSION:
             raise ValueError(f"format_version is {fields.get('format_version')!r}, this scorer reads {FORMAT_VERSION}")
         fields["parity"] = Parity(**fields["parity"])
+        if fields["pairs"] is not None:
+            fields["pairs"] = Parity(**fields["pairs"])
         if fields.get("fidelity") is not None:
             fields["fidelity"] = Fidelity(**fields["fidelity"])
         for name in ("label_names", "graph_inputs"):

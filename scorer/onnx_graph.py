@@ -18,8 +18,10 @@ from scorer.first_token import PREFIX as FIRST_TOKEN_PREFIX
 from scorer.first_token import keep_first_token
 from scorer.layer_norm import unfuse_skip_layer_norm
 from scorer.model_directory import CONFIG_FILE, EXACT_FILE, MODEL_FILE, Optimization, Precision
+from scorer.read_token import NO_PADDING_ID, read_last_end_token, read_last_token
 
 TASK = "text-classification"
+TEXT_INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids"})
 DATA_FILE = "model.onnx_data"
 EXACT_DATA_FILE = "model_fp32.onnx_data"
 # Fused operators with the error function; FastGelu takes the same inputs, a bias or none.
@@ -94,6 +96,7 @@ def write_graph(
         with contextlib.chdir(scratch):
             level = _export(checkpoint, workshop, optimize, notify)
             graph = workshop / MODEL_FILE
+            _read_right_tokens(graph)
             first_token = level in {"O2", "O3"} and _rewrite(graph, notify)
             if precision != "fp32":
                 _keep_exact(graph)
@@ -109,9 +112,10 @@ def write_graph(
             f"'{checkpoint.source}' could not be exported as {precision} with --optimize {optimize}: "
             f"{type(error).__name__}: {error}. Try --optimize none, or --precision fp32."
         ) from error
-    for name in (MODEL_FILE, DATA_FILE, EXACT_FILE, EXACT_DATA_FILE, CONFIG_FILE):
+    for name in (MODEL_FILE, DATA_FILE, EXACT_FILE, EXACT_DATA_FILE):
         if (workshop / name).exists():
             (workshop / name).rename(directory / name)
+    (directory / CONFIG_FILE).write_text(checkpoint.model.config.to_json_string(), encoding="utf-8")
     shutil.rmtree(workshop)  # tokenizer files and library settings that no run reads
     shutil.rmtree(scratch)
     return Applied(level, first_token)
@@ -141,20 +145,34 @@ def _export(
 
 
 def _main_export(checkpoint: Checkpoint, workshop: Path, optimize: str | None) -> None:
-    from optimum.exporters.onnx import main_export
+    from optimum.exporters.onnx import onnx_export_from_model
 
-    main_export(
-        checkpoint.location,
+    model = checkpoint.fresh_model()
+    model.config.use_cache = False
+    if model.config.pad_token_id is None:
+        model.config.pad_token_id = NO_PADDING_ID  # in this copy alone: the checkpoint goes without
+    onnx_export_from_model(
+        model,
         workshop,
         task=TASK,
         optimize=optimize,
-        framework="pt",
-        library_name="transformers",
-        pad_token_id=checkpoint.pad_token_id,
-        revision=checkpoint.revision or "main",
-        trust_remote_code=checkpoint.trust_remote_code,
+        custom_onnx_configs={"model": _inputs_of_texts(model)},
         do_validation=False,  # its few dummy inputs all have one length; scorer.parity compares real texts
     )
+
+
+def _inputs_of_texts(model: Any) -> Any:
+    """Optimum's description of the model for its export, with the inputs that a tokenizer gives and no others."""
+    from optimum.exporters.tasks import TasksManager
+
+    # One kind of segment is no segment; optimum's dummy inputs would have two.
+    names = TEXT_INPUTS - {"token_type_ids"} if getattr(model.config, "type_vocab_size", 2) == 1 else TEXT_INPUTS
+    describe = TasksManager.get_exporter_config_constructor(
+        model=model, exporter="onnx", task=TASK, library_name="transformers"
+    )
+    inputs = {name: axes for name, axes in describe(model.config).inputs.items() if name in names}
+    kind = type("TextInputs", (describe.func,), {"inputs": property(lambda _: inputs)})
+    return kind(model.config, *describe.args, **describe.keywords)
 
 
 def _optimize_generally(graph: Path) -> None:
@@ -163,6 +181,16 @@ def _optimize_generally(graph: Path) -> None:
 
     optimized = optimize_model(str(graph), model_type="bert", opt_level=1, only_onnxruntime=True)
     _save(optimized.model, graph)
+
+
+def _read_right_tokens(graph: Path) -> None:
+    """Have every row of a batch read where it is read alone."""
+    import onnx
+
+    model = onnx.load(graph)
+    changed = [read_last_token(model), read_last_end_token(model)]
+    if any(changed):
+        _save(model, graph)
 
 
 def _rewrite(graph: Path, notify: Callable[[str], None]) -> bool:

@@ -67,3 +67,19 @@ BUILT_IN_TEXTS = (
     " ".join(_SENTENCES),
     " ".join((_STORY, *_SENTENCES)),
 )
+
+# What normalizers and splitters stumble over, and texts of which they leave next to nothing.
+ODD_TEXTS = (
+    "e\u0301te\u0301 and caf\u00e9",
+    "\u200b\u200b\u200b",
+    "\ufeffgood",
+    "x\u0085y\u2028z",
+    "a\u0000b \u0007 c",
+    "\u0130stanbul \u01c5 \ufb01 \u1e9e",
+    "\U0001f468\u200d\U0001f469\u200d\U0001f467 love",
+    "。、！",
+    "\u202eright to left\u202c \ue000 \U0001d518\U0001d52b \ufffd",
+    "##ing @@ \u2581x \u0120y </w>",
+    ".",
+    "\u0301",
+)

@@ -18,7 +18,7 @@ import pyarrow as pa
 from scorer.batching import IntArray
 from scorer.distinct import KnownTexts, known_type
 from scorer.errors import ModelError
-from scorer.inference import Careful, FailedTextError, infer
+from scorer.inference import Careful, FailedTextsError, infer
 from scorer.prefetch import prefetch
 from scorer.scoring import score
 from scorer.sources import Shard
@@ -26,6 +26,8 @@ from scorer.stages import ScoredWindow, Stages, Window
 from scorer.windows import prepare_windows
 
 EXACT_PRECISION = "fp32"
+# Rows that a failure names.
+ROWS_NAMED = 5
 
 
 def score_shards(
@@ -65,8 +67,8 @@ def _infer(
                         advance(int(new["n_tokens"][batch.rows].sum()))
                         if stopped.is_set():
                             return
-                except FailedTextError as error:
-                    raise ModelError(_at_row(window, len(logits) + error.position, error)) from error
+                except FailedTextsError as error:
+                    raise ModelError(_at_rows(window, len(logits), error)) from error
             with stages.clock.stage("score"):
                 logits, exact = np.concatenate([logits, new["logits"]]), np.concatenate([exact, new["exact"]])
                 scores = score(logits[window.numbers], window.labels)
@@ -81,12 +83,18 @@ def _precisions(precision: str, exact: np.ndarray) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(pa.array(exact.astype(np.int8)), pa.array([precision, EXACT_PRECISION]))
 
 
-def _at_row(window: Window, number: int, error: FailedTextError) -> str:
-    """What failed, with the first row that holds the text of this number."""
-    record = window.records.slice(int(np.flatnonzero(window.numbers == number)[0]), 1).to_pylist()[0]
-    return (
-        f"{error} It fails on row {record['row']:,} of the data, alone: id {record['id']!r}, '{record['source_file']}'."
-    )
+def _at_rows(window: Window, before: int, error: FailedTextsError) -> str:
+    """What failed, with the first rows that hold the texts at fault; `before` texts came earlier."""
+    numbers = [before + position for position in error.positions]
+    first = [int(np.flatnonzero(window.numbers == number)[0]) for number in numbers[:ROWS_NAMED]]
+    named = [
+        f"row {record['row']:,} of the data, id {record['id']!r}, '{record['source_file']}'"
+        for record in window.records.take(sorted(first)).to_pylist()
+    ]
+    if len(numbers) == 1:
+        return f"{error} It fails on {named[0]}, alone."
+    more = f"; and {len(numbers) - ROWS_NAMED:,} more" if len(numbers) > ROWS_NAMED else ""
+    return f"{error} It fails on {'; '.join(named)}{more}."
 
 
 def _even_progress(window: Window, progress: Callable[[int, int], None]) -> Callable[[int], None]:

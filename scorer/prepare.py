@@ -84,9 +84,17 @@ def prepare(config: RunConfig, listener: Listener | None = None) -> Job:
                 f"tokens. Raise it to {max_length} or more, or lower --max-length."
             )
         threads = config.threads or allowed_threads()
-        encoder = TextEncoder(model.tokenizer_file, max_length, model.contract.truncation_side, threads)
+        encoder = TextEncoder(
+            model.tokenizer_file,
+            max_length,
+            model.contract.truncation_side,
+            threads,
+            segments=model.contract.segments,
+        )
     with clock.stage("plan"):
         source = open_source(config, listener.info)
+        if source.columns.text_pair is not None:
+            _refuse_unproved_pairs(source.columns.text_pair, model.contract)
         encoder.check_room(pairs=source.columns.text_pair is not None)
         label_map = read_label_map(config.label_map) if config.label_map is not None else None
         fingerprint = fingerprint_of(
@@ -224,7 +232,22 @@ def _max_length(config: RunConfig, contract: ModelContract) -> int:
             f"--max-length {config.max_length} is more than the {contract.max_positions} tokens that this model "
             f"has positions for. Give at most {contract.max_positions}."
         )
+    if config.max_length > contract.parity.longest:
+        raise UsageError(
+            f"--max-length {config.max_length} is more than the {contract.parity.longest} tokens for which this model "
+            "was compared with PyTorch; some architectures answer otherwise beyond a length. Export it for texts of "
+            f"that length: scorer export-onnx {contract.source} OUT --max-length {config.max_length}"
+        )
     return config.max_length
+
+
+def _refuse_unproved_pairs(column: str, contract: ModelContract) -> None:
+    if contract.pairs is None:
+        raise UsageError(
+            f"the pairs of texts (second text: column '{column}') cannot be scored by this model: its export did not "
+            f"prove them, because {contract.no_pairs} Give a model for pairs, or score single texts: --text-column "
+            "alone."
+        )
 
 
 def _settle_labels(

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from scorer.config import RunConfig
+from scorer.distribution import VERSION
 from scorer.tally import Tally
 from scorer.urls import without_secrets
 
-PACKAGES = ("scorer", "numpy", "polars", "pyarrow", "tokenizers")
+PACKAGES = ("numpy", "polars", "pyarrow", "tokenizers")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -157,10 +158,7 @@ def options_of(config: RunConfig) -> dict[str, Any]:
 
 def versions(onnxruntime: Mapping[str, str]) -> dict[str, str]:
     """Versions of Python and of the packages that score, with the given ONNX Runtime distributions."""
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version(), "scorer": VERSION}
     for name in PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:  # run from a source tree that is not installed
-            found[name] = "unknown"
+        found[name] = importlib.metadata.version(name)
     return {**found, **onnxruntime}

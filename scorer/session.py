@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from scorer.config import Provider
+from scorer.distribution import install_command
 from scorer.errors import ModelError, ProviderError
 from scorer.layer_norm import SESSION_FUSION
 
@@ -36,8 +37,8 @@ DEFAULT_OPTIONS: Mapping[str, Mapping[str, str]] = {
     "cuda": {"use_tf32": "0", "arena_extend_strategy": "kSameAsRequested"},
 }
 _INSTALL = {
-    "cuda": "pip uninstall -y onnxruntime, then pip install 'scorer[gpu]'",
-    "tensorrt": "pip uninstall -y onnxruntime, then pip install 'scorer[gpu]', and NVIDIA's TensorRT",
+    "cuda": f"pip uninstall -y onnxruntime, then {install_command('gpu')}",
+    "tensorrt": f"pip uninstall -y onnxruntime, then {install_command('gpu')}, and NVIDIA's TensorRT",
     "openvino": "pip uninstall -y onnxruntime, then pip install onnxruntime-openvino",
 }
 
@@ -62,14 +63,14 @@ def import_onnxruntime() -> Any:
     installed = installed_onnxruntime()
     if not installed:
         raise ProviderError(
-            "ONNX Runtime is not installed. Install it with: pip install 'scorer[cpu]', or, on a machine with "
-            "an NVIDIA GPU: pip install 'scorer[gpu]'"
+            f"ONNX Runtime is not installed. Install it with: {install_command('cpu')}, or, on a machine with "
+            f"an NVIDIA GPU: {install_command('gpu')}"
         )
     if len(installed) > 1:
         raise ProviderError(
             f"{' and '.join(sorted(installed))} are installed together; they overwrite each other's files and "
             f"CUDA may silently be missing. Keep one: pip uninstall -y {' '.join(sorted(installed))}, then "
-            "pip install 'scorer[cpu]' or pip install 'scorer[gpu]'"
+            f"{install_command('cpu')} or {install_command('gpu')}"
         )
     try:
         import onnxruntime

@@ -54,6 +54,7 @@ class TextEncoder:
         max_length: tokens kept of a text or pair, special tokens included.
         truncation_side: the side from which long texts are cut.
         threads: threads that tokenize; the library reads this once per process.
+        segments: give the tokenizer's segments; without, all are 0.
 
     Raises:
         ModelError: the tokenizer cannot be read.
@@ -66,6 +67,8 @@ class TextEncoder:
         max_length: int,
         truncation_side: Literal["left", "right"] = "right",
         threads: int | None = None,
+        *,
+        segments: bool = True,
     ) -> None:
         if threads is not None:
             os.environ.setdefault("RAYON_NUM_THREADS", str(threads))
@@ -76,7 +79,7 @@ class TextEncoder:
             raise ModelError(
                 f"cannot read the tokenizer '{tokenizer_file}': {error}. Export the model again."
             ) from error
-        self._max_length = max_length
+        self._max_length, self._segments = max_length, segments
         self._keeps_start = truncation_side == "right"
         self.check_room(pairs=False)
         self._tokenizer.no_padding()
@@ -106,7 +109,8 @@ class TextEncoder:
             Token ids, ragged, with special tokens, each at most `max_length` long.
         """
         with contextlib.closing(prefetch(self._encodings(texts, pairs))) as chunks:
-            return Encoded.joined([_taken_from(chunk, segments=pairs is not None) for chunk in chunks])
+            encoded = Encoded.joined([_taken_from(chunk, segments=pairs is not None) for chunk in chunks])
+        return encoded if self._segments else dataclasses.replace(encoded, type_ids=None)
 
     def _encodings(self, texts: Sequence[str], pairs: Sequence[str] | None) -> Generator[list[Encoding]]:
         """What the library makes of the texts, a chunk at a time."""

@@ -105,6 +105,12 @@ def _prepare_window(
         texts = records.column("text").to_pylist()
         pairs = records.column("text_pair").to_pylist() if "text_pair" in records.schema.names else None
         numbers, new_texts, encoded = seen.add(texts, pairs)
+        read = seen.lengths[numbers] > 0  # of others, the tokenizer leaves nothing
+        if not read.all():
+            nothing = records.filter(pa.array(~read))
+            nothing = nothing.append_column("reason", pa.array(["text_blank"] * nothing.num_rows))
+            rejects = pa.concat_batches([rejects, nothing]).sort_by("row")
+            records, labels, numbers = records.filter(pa.array(read)), labels[read], numbers[read]
     with clock.stage("collate"):
         padded = tuple(batches(encoded, stages.max_batch_tokens, stages.pad_token_id, stages.length_multiple))
     return Window(

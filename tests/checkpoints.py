@@ -52,7 +52,8 @@ def make_checkpoint(
 
     Args:
         kind: model type as in config.json: one of KINDS, "gpt2" (whose tokenizer has no padding token),
-            "convbert" (whose answers depend on padding) or "mobilebert" (whose fusions optimum does not know).
+            "convbert" (whose answers depend on padding), "mobilebert" (whose fusions optimum does not know), "bart" or
+            "mbart" (which read the last end token) or "big_bird" (whose attention is sparse on long texts).
         directory: where to write it.
         num_labels: width of the head.
         label_names: class names; without them the checkpoint has LABEL_0, LABEL_1, and so on.
@@ -115,7 +116,7 @@ def make_tokenizer(kind: str) -> Any:
     """The fast tokenizer of an architecture, trained on a few sentences."""
     import transformers
 
-    if kind in ("bert", "electra", "distilbert", "convbert", "mobilebert"):
+    if kind in ("bert", "electra", "distilbert", "convbert", "mobilebert", "big_bird"):
         names = {"electra": "Electra", "distilbert": "DistilBert", "convbert": "ConvBert", "mobilebert": "MobileBert"}
         name = names.get(kind, "Bert")
         backend = _wordpiece(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], "[UNK]")
@@ -125,8 +126,8 @@ def make_tokenizer(kind: str) -> Any:
         backend = _wordpiece(["<s>", "<pad>", "</s>", "[UNK]", "<mask>"], "[UNK]")
         backend.post_processor = _template(backend, "<s>", "</s>", doubled=True)
         return transformers.MPNetTokenizerFast(tokenizer_object=backend, model_max_length=POSITIONS)
-    if kind in ("roberta", "gpt2"):
-        roberta = kind == "roberta"
+    if kind in ("roberta", "gpt2", "bart", "mbart"):
+        roberta = kind != "gpt2"
         backend = _byte_level_bpe(["<s>", "<pad>", "</s>", "<unk>", "<mask>"] if roberta else ["<|endoftext|>"])
         if roberta:
             backend.post_processor = _template(backend, "<s>", "</s>", doubled=True)
@@ -151,6 +152,16 @@ def _shape(kind: str) -> dict[str, Any]:
     """The configuration fields that make an architecture tiny."""
     if kind == "distilbert":
         return {"dim": HIDDEN, "hidden_dim": 64, "n_layers": 2, "n_heads": 2, "max_position_embeddings": POSITIONS}
+    if kind in ("bart", "mbart"):
+        halves = {"layers": 1, "attention_heads": 2, "ffn_dim": 64}
+        return {
+            "d_model": HIDDEN,
+            "max_position_embeddings": POSITIONS,
+            "bos_token_id": 0,
+            "pad_token_id": 1,
+            "eos_token_id": 2,
+            **{f"{half}_{name}": value for half in ("encoder", "decoder") for name, value in halves.items()},
+        }
     if kind == "gpt2":
         return {
             "n_embd": HIDDEN,
@@ -171,6 +182,8 @@ def _shape(kind: str) -> dict[str, Any]:
         shape["type_vocab_size"] = 1
     if kind in ("albert", "electra", "convbert"):
         shape["embedding_size"] = 16
+    if kind == "big_bird":
+        shape |= {"attention_type": "block_sparse", "block_size": 4, "num_random_blocks": 1}
     if kind == "mobilebert":
         shape |= {"embedding_size": 16, "intra_bottleneck_size": 16, "num_feedforward_networks": 1}
     if kind == "deberta-v2":  # as in DeBERTa-v3

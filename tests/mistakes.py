@@ -933,14 +933,14 @@ def rescore_top_in_words(bench: Bench) -> list[object]:
     return bench.run(bench.good(), "--rescore-top", "most")
 
 
-@case(ProviderError, "--provider cuda", "CUDAExecutionProvider", "scorer[gpu]")
+@case(ProviderError, "--provider cuda", "CUDAExecutionProvider", "scorer-onnx[gpu]")
 def cuda_without_cuda(bench: Bench) -> list[object]:
     if "onnxruntime-gpu" in scorer.session.installed_onnxruntime():
         pytest.skip("CUDA may be here")
     return bench.run(bench.good(), "--provider", "cuda")
 
 
-@case(ProviderError, "ONNX Runtime is not installed", "pip install 'scorer[cpu]'", "scorer[gpu]")
+@case(ProviderError, "ONNX Runtime is not installed", "pip install 'scorer-onnx[cpu]'", "scorer-onnx[gpu]")
 def no_onnxruntime(bench: Bench) -> list[object]:
     bench.monkeypatch.setattr(scorer.session, "installed_onnxruntime", dict)
     return bench.run(bench.good())
@@ -953,13 +953,13 @@ def both_onnxruntime_packages(bench: Bench) -> list[object]:
     return bench.run(bench.good())
 
 
-@case(MissingExtraError, "no file or folder 'owner/name'", "'datasets'", "pip install 'scorer[hub]'")
+@case(MissingExtraError, "no file or folder 'owner/name'", "'datasets'", "pip install 'scorer-onnx[hub]'")
 def hub_data_set_without_datasets(bench: Bench) -> list[object]:
     bench.monkeypatch.setitem(sys.modules, "datasets", None)
     return bench.run("owner/name")
 
 
-@case(MissingExtraError, "'torch'", "pip install 'scorer[export]'")
+@case(MissingExtraError, "'torch'", "pip install 'scorer-onnx[export]'")
 def export_without_torch(bench: Bench) -> list[object]:
     bench.monkeypatch.setitem(sys.modules, "torch", None)
     return ["export-onnx", bench.path, bench.out]
@@ -1254,7 +1254,7 @@ def apply_to_other_labels(bench: Bench) -> list[object]:
     return ["apply", _corrections(bench), data, "-o", bench.path / "out.csv"]
 
 
-@case(MissingExtraError, "'datasets'", "pip install 'scorer[hub]'")
+@case(MissingExtraError, "'datasets'", "pip install 'scorer-onnx[hub]'")
 def apply_for_datasets_without_datasets(bench: Bench) -> list[object]:
     bench.monkeypatch.setitem(sys.modules, "datasets", None)
     return ["apply", _corrections(bench), bench.good(), "-o", bench.out, "--as-datasets"]

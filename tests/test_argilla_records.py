@@ -245,4 +245,4 @@ def test_without_the_client_the_extra_is_named(ranking: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 10
-    assert "pip install 'scorer[argilla]'" in done.stderr
+    assert "pip install 'scorer-onnx[argilla]'" in done.stderr

@@ -15,8 +15,9 @@ BENCHMARKS = REPOSITORY / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
 import environments
+import rounds
 from contenders import NAMES, NOTEBOOK
-from job import contender
+from job import Job, contender
 from presentation import END, PAGES, block, markdown
 from results import same_head
 from rounds import in_time
@@ -63,6 +64,50 @@ def test_a_later_round_leaves_the_slowest_out_and_keeps_the_notebook() -> None:
     assert in_time(names, turns_s, 105) == [NOTEBOOK, "quick"]
     assert in_time(names, turns_s, 95) == []
     assert in_time(names, turns_s, -5) == []
+
+
+SLEEPER = """
+import subprocess, sys, types
+sys.path.insert(0, {benchmarks!r})
+import contenders, harness
+
+def load(job):
+    child = subprocess.Popen(["sleep", "600"])
+    (job.workdir / "child.pid").write_text(str(child.pid))
+    child.wait()
+
+sleeper = types.ModuleType("contenders.sleeper")
+sleeper.load, sleeper.PACKAGES, sleeper.EXPORTS = load, (), ()
+sys.modules["contenders.sleeper"] = sleeper
+harness.main()
+"""
+
+
+def test_a_contender_that_hangs_is_ended_with_all_that_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "harness.py").write_text(SLEEPER.format(benchmarks=str(BENCHMARKS)))
+    monkeypatch.setattr(rounds, "HARNESS", tmp_path / "harness.py")
+    (tmp_path / "texts.json").write_text('{"texts": ["a text"], "labels": [0]}')
+    job = Job(tmp_path, tmp_path, tmp_path, tmp_path / "texts.json", tmp_path, "cpu", True, 512, 1, 128, 0)
+    found = environments.Interpreters({}, {})
+    said: list[str] = []
+    (record,) = rounds.run_rounds(["sleeper"], job, found, repeats=3, ends_at=1e12, limit_s=9.0, say=said.append)
+    assert record.measured == ()
+    assert record.failure == "timed out after 0.15 minutes"
+    assert len(said) == 1  # it does not start again
+    child = int((tmp_path / "child.pid").read_text())
+    status = Path(f"/proc/{child}/status")
+    assert not status.exists() or "\nState:\tZ" in status.read_text()
+
+
+def test_a_contender_that_ends_without_a_result_tells_its_last_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "harness.py").write_text("import sys; sys.exit('no such luck')")
+    monkeypatch.setattr(rounds, "HARNESS", tmp_path / "harness.py")
+    job = Job(tmp_path, tmp_path, tmp_path, tmp_path, tmp_path, "cpu", True, 512, 1, 128, 0)
+    assert rounds.measure("any", job, sys.executable, 0, 60.0) == "ended with 1: no such luck"
 
 
 def test_an_environment_that_cannot_be_made_is_its_contenders_failure(

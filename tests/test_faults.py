@@ -19,6 +19,7 @@ from scorer import RunConfig, score
 from scorer.errors import DataError, LeftOutError, ModelError, OutputError
 from scorer.listener import Silence
 from scorer.sources import UnreadableError
+from scorer.tokenization import TextEncoder
 
 FILES, ROWS = 5, 120
 Scorer = Callable[..., subprocess.CompletedProcess[str]]
@@ -168,6 +169,32 @@ def test_logits_that_are_not_finite_name_the_row(config: RunConfig, data: list[P
     with pytest.raises(ModelError, match=rf"not finite.*row {ROWS + 77:,} of the data.*{frame['id'][77]}.*2\.parquet"):
         score(dataclasses.replace(config, model=model))
     assert finished_shards(config.output) == [0, 1, 2, 3]
+
+
+def test_a_batch_that_fails_names_its_rows(
+    config: RunConfig, data: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The session fails on every batch that holds one of two texts, and says nothing of memory."""
+    from scorer.classifier import OnnxClassifier
+
+    frame = pl.read_parquet(data[1])
+    at_fault = pl.int_range(ROWS).is_in([50, 77])
+    frame.with_columns(text=pl.when(at_fault).then(pl.lit("§ §")).otherwise("text")).write_parquet(data[1])
+    run = OnnxClassifier._run
+    unknown: list[int] = []
+
+    def fail(classifier: OnnxClassifier, batch: Any) -> Any:
+        if not unknown:
+            unknown.extend(TextEncoder(config.model / "tokenizer.json", 9).encode(["§ §"]).ids[1:2])
+        if (batch.input_ids[:, 1] == unknown[0]).any() and (batch.attention_mask.sum(axis=1) == 4).any():
+            raise RuntimeError("Status Message: the input tensor cannot be reshaped")
+        return run(classifier, batch)
+
+    monkeypatch.setattr(OnnxClassifier, "_run", fail)
+    with pytest.raises(
+        ModelError, match=rf"reshaped\. It fails on row {ROWS + 50:,} of the data, id '.*', '.*2\.parquet"
+    ):
+        score(config)
 
 
 # --- the output -------------------------------------------------------------------------------------------------

@@ -150,11 +150,11 @@ def test_without_matplotlib_the_page_has_no_pictures_and_says_so(run: Path, tmp_
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "scorer[report]" in done.stderr
+    assert "scorer-onnx[report]" in done.stderr
     assert "<svg" not in re.sub(r"data:image/svg[^\"]*", "", (tmp_path / "page.html").read_text(encoding="utf-8"))
     done = subprocess.run([*command, "--plots", str(tmp_path / "p")], capture_output=True, text=True, check=False)
     assert done.returncode == 10
-    assert "pip install 'scorer[report]'" in done.stderr
+    assert "pip install 'scorer-onnx[report]'" in done.stderr
     assert not (tmp_path / "p").exists()
 
 

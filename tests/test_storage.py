@@ -110,7 +110,7 @@ def test_mistakes_with_urls(config: RunConfig, monkeypatch: pytest.MonkeyPatch, 
     with pytest.raises(DataError, match=r"Protocol not known: nowhere"):
         score(dataclasses.replace(config, data=("nowhere://bucket/x.csv",)))
     monkeypatch.setitem(__import__("sys").modules, "s3fs", None)
-    with pytest.raises(MissingExtraError, match=r"s3fs.*pip install 'scorer\[s3\]'"):
+    with pytest.raises(MissingExtraError, match=r"s3fs.*pip install 'scorer-onnx\[s3\]'"):
         score(dataclasses.replace(config, data=("s3://bucket/x.csv",)))
 
     def refuses(*_: object, **__: object) -> object:

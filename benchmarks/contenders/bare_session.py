@@ -10,7 +10,7 @@ from job import Job, Outcome, Score
 
 DESCRIPTION = "scorer's session alone on ready-made batches: the ceiling"
 PRECISION = "fp32"
-PACKAGES = ("scorer", "onnxruntime")
+PACKAGES = ("scorer-onnx", "onnxruntime")
 ENVIRONMENT = None
 PROVIDERS = ("cpu", "cuda")
 EXPORTS = ("fp32",)

@@ -15,7 +15,7 @@ from contenders.scorer_fp32 import outcome
 
 DESCRIPTION = "scorer in a warm process, fp16 alone: files in, ranking out"
 PRECISION = "fp16"
-PACKAGES = ("scorer",)
+PACKAGES = ("scorer-onnx",)
 ENVIRONMENT = None
 PROVIDERS = ("cuda",)
 EXPORTS = ("fp16",)

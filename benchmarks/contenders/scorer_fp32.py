@@ -14,7 +14,7 @@ from job import Job, Outcome, Score
 
 DESCRIPTION = "scorer run: the whole command, files in, ranking out"
 PRECISION = "fp32"
-PACKAGES = ("scorer", "onnxruntime")
+PACKAGES = ("scorer-onnx", "onnxruntime")
 ENVIRONMENT = None
 PROVIDERS = ("cpu", "cuda")
 EXPORTS = ("fp32",)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Sequence
 
+from scorer.distribution import VERSION
 from scorer.review.apply import Applied
 from scorer.review.corrections import Correction
 
@@ -45,7 +45,7 @@ def card_text(applied: Applied, data: Sequence[str], model: str | None, answers:
         "",
         "Only the head of a ranking was looked at: most rows were judged by nobody, and wrong labels are left.",
         "",
-        f"Made with scorer {importlib.metadata.version('scorer')}.",
+        f"Made with scorer {VERSION}.",
     ]
     return "\n".join(lines) + "\n"
 

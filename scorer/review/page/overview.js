@@ -21,7 +21,7 @@ function drawOverview() {
     else figure.remove();
   }
   if (!document.querySelector("#pictures figure")) {
-    byId("overview-summary").append(element("p", "nothing", "No pictures: the report was written without matplotlib (pip install 'scorer[report]')."));
+    byId("overview-summary").append(element("p", "nothing", "No pictures: the report was written without matplotlib (pip install 'scorer-onnx[report]')."));
   }
   drawClasses(about.classes);
 }

@@ -26,7 +26,7 @@ _CURES = {
     errno.EFBIG: f"Larger files are not allowed there; {_ELSEWHERE}",
     **dict.fromkeys((errno.EACCES, errno.EPERM), f"Get the right to write there, or {_ELSEWHERE}"),
     errno.EROFS: f"Nothing can be written there; {_ELSEWHERE}",
-    errno.ENAMETOOLONG: "Give a shorter name",
+    errno.ENAMETOOLONG: "Give another --output with a shorter name",
     errno.ENOENT: "A folder of this path does not exist, or a link leads nowhere; check the path",
     errno.ENOTDIR: f"A part of this path is a file and no folder; {_ELSEWHERE}",
     **dict.fromkeys((errno.EEXIST, errno.ENOTEMPTY), f"Something else has that name; move it away or {_ELSEWHERE}"),

@@ -736,7 +736,7 @@ def test_the_cure_fits_what_the_system_says(tmp_path: Path) -> None:
         errno.ENOSPC: "Free space",
         errno.EACCES: "Get the right to write there",
         errno.EROFS: "Nothing can be written there",
-        errno.ENAMETOOLONG: "Give a shorter name",
+        errno.ENAMETOOLONG: "a shorter name",
         errno.ENOTDIR: "is a file and no folder",
         errno.EISDIR: "A folder has that name",
         errno.EMFILE: "ulimit",

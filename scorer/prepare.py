@@ -243,10 +243,11 @@ def _max_length(config: RunConfig, contract: ModelContract) -> int:
 
 def _refuse_unproved_pairs(column: str, contract: ModelContract) -> None:
     if contract.pairs is None:
+        reason = str(contract.no_pairs).rstrip(". ")
         raise UsageError(
-            f"the pairs of texts (second text: column '{column}') cannot be scored by this model: its export did not "
-            f"prove them, because {contract.no_pairs} Give a model for pairs, or score single texts: --text-column "
-            "alone."
+            f"this model cannot score pairs of texts (the second text would be column '{column}'): its export did not "
+            f"prove them ({reason}). Give a model for pairs, or score single texts: --text-column without "
+            "--text-pair-column."
         )
 
 

@@ -19,7 +19,7 @@ CALIBRATION_TEXTS = 1_024
 # Special tokens that are written into texts; some tokenizers have hundreds, all of one kind.
 SPECIAL_TOKENS = 10
 # Pairs that are made of the texts.
-PAIRS = 16
+PAIRS = 10
 
 
 def proof_texts(tokenizer: Any, texts: Sequence[str], max_length: int) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from click.testing import CliRunner
 from scorer import errors
 from scorer.cli import cli
 from scorer.demo import demo_corpus
+from scorer.distribution import DISTRIBUTION, install_command
 from scorer.schema import REJECT_REASONS, scores_schema
 
 REPOSITORY = Path(__file__).parents[1]
@@ -48,6 +50,20 @@ def test_version(scorer: Scorer) -> None:
     done = scorer("--version")
     assert done.returncode == 0
     assert re.fullmatch(r"scorer, version \d+\.\d+\.\d+\n", done.stdout)
+
+
+def test_every_installation_that_is_named_is_of_this_distribution() -> None:
+    pattern = re.compile(r"pip install [^\n]*?'([\w-]+)\[")
+    files = [
+        file
+        for folder in ("scorer", "benchmarks", "scripts")
+        for file in (REPOSITORY / folder).rglob("*")
+        if file.suffix in {".py", ".js", ".md", ".html"} and ".cache" not in file.parts
+    ]
+    found = {name for file in [*files, *REPOSITORY.glob("*.md")] for name in pattern.findall(file.read_text())}
+    assert found == {DISTRIBUTION}
+    assert install_command("hub") == f"pip install '{DISTRIBUTION}[hub]'"
+    assert tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["name"] == DISTRIBUTION
 
 
 @pytest.mark.parametrize("name", COMMANDS)

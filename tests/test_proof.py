@@ -197,7 +197,7 @@ def test_one_kind_of_segment_is_enough_for_texts_and_not_for_pairs(tmp_path: Pat
     expected = losses_of_pytorch(checkpoint, FIRST)
     np.testing.assert_allclose(losses_of_a_run(tmp_path / "model", tmp_path, FIRST), expected, atol=WITHIN)
     shutil.rmtree(tmp_path / "out")
-    with pytest.raises(UsageError, match=r"'second'.*cannot be scored by this model.*in PyTorch itself"):
+    with pytest.raises(UsageError, match=r"cannot score pairs.*'second'.*in PyTorch itself.*IndexError"):
         losses_of_a_run(tmp_path / "model", tmp_path, FIRST, SECOND)
     assert not (tmp_path / "out").exists()
 

@@ -43,7 +43,8 @@ from scorer.commands.help import Command, option
     heading="Graph",
     type=int,
     metavar="TOKENS",
-    help="Tokens that runs keep of each text. [default: what the model takes, at most 512]",
+    help="Tokens that runs keep of each text, and the longest that is proved: no run takes more. "
+    "[default: what the model takes, at most 512]",
 )
 @option("--revision", heading="Checkpoint", help="Branch, tag or commit of a hub model. [default: main]")
 @option(

@@ -101,7 +101,8 @@ def _part(context: click.Context, parameter: click.Parameter, value: str | None)
     heading=SPEED,
     type=int,
     metavar="TOKENS",
-    help="Tokens kept of each text, special tokens included. [default: the model directory's]",
+    help="Tokens kept of each text, special tokens included; at most what the export proved. "
+    "[default: the model directory's]",
 )
 @option(
     "--provider",

@@ -609,6 +609,7 @@ def test_consecutive_shards_are_read_in_one_pass_and_others_from_their_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("scorer.sources.kept.SMALL_FILE_BYTES", 0)
+
     class Counting(ParquetTable):
         starts: list[int] = []  # noqa: RUF012 — one list for the test
 

@@ -153,6 +153,9 @@ def _no_data(file: Path, beside: list[str], own: Path | None, *, is_run: bool) -
 
 
 def _by_name(name: str) -> str | None:
+    """What a file of this name is that is no data; None where the name does not tell."""
+    if not name.endswith((".json", ".arrow")):
+        return None
     return next((reason for pattern, reason in _NO_DATA if fnmatch.fnmatchcase(name, pattern)), None)
 
 

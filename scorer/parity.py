@@ -151,9 +151,9 @@ def _read_column(file: Path) -> list[str | None]:
         with file.open(encoding="utf-8") as lines:
             return [line.rstrip("\n") for line, _ in zip(lines, range(rows), strict=False)]
     if kind in {".jsonl", ".ndjson"}:
-        frame = pl.read_ndjson(file, n_rows=rows)
+        frame = pl.read_ndjson(file.absolute(), n_rows=rows)
     elif kind == ".csv":
-        frame = pl.read_csv(file, n_rows=rows)
+        frame = pl.read_csv(file.absolute(), n_rows=rows, glob=False)
     elif kind == ".parquet":
         frame = pl.read_parquet(file.absolute(), n_rows=rows, glob=False)
     else:

@@ -102,6 +102,17 @@ def test_files_of_caches_are_no_data(corpus: pl.DataFrame, tmp_path: Path) -> No
     assert files_of(tmp_path) == ["news-train.arrow"]
 
 
+def test_a_saved_selection_among_folders_is_not_read_as_the_whole(corpus: pl.DataFrame, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    rows = datasets.Dataset.from_dict(corpus.head(9).to_dict(as_series=False))
+    rows.save_to_disk(tmp_path / "one" / "a")
+    assert files_of(tmp_path / "one") == ["a/data-00000-of-00001.arrow"]
+    state = tmp_path / "one" / "a" / "state.json"
+    state.write_text(json.dumps({**json.loads(state.read_text()), "_indices_data_files": [{"filename": "i.arrow"}]}))
+    with pytest.raises(DataError, match="saved selection"):
+        files_of(tmp_path / "one")
+
+
 @pytest.mark.parametrize(
     ("name", "split"),
     [

@@ -246,7 +246,7 @@ class Rescoring:
 
 def _read(file: Any) -> Losses:
     try:
-        table = pq.read_table(file, columns=["row", "loss"])
+        table = pq.read_table(file.absolute(), columns=["row", "loss"])
     except (OSError, pa.ArrowException) as error:
         raise DataError(
             f"cannot read the scores in '{file}': {str(error).splitlines()[0]}. Remove the file and run the same "

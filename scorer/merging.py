@@ -54,7 +54,7 @@ def merge(runs: Sequence[Path], output: Path, by: RankedBy, top: int | None, lis
         raise OutputError(f"'{output}' holds a run of its own. Give another --output for the joined ranking.")
     with target.held(listener.info):
         with damaged(parts[0].directory.path / schema.REJECTS_FILE):
-            of = pq.read_schema(parts[0].directory.path / schema.REJECTS_FILE)
+            of = pq.read_schema((parts[0].directory.path / schema.REJECTS_FILE).absolute())
         join_files([part.directory.path / schema.REJECTS_FILE for part in parts], output / schema.REJECTS_FILE, of)
         file = rank(output, by, top=top, runs=runs, notify=listener.info)
         target.write_text(target.run_file, _joined(parts, output, listener).to_json())

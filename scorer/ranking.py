@@ -135,7 +135,7 @@ def join_files(parts: Iterable[Path], target: Path, of: pa.Schema) -> None:
     """
     with writing(target), replacing(target) as temporary, schema.parquet_writer(temporary, of) as writer:
         for part in parts:
-            with damaged(part), pq.ParquetFile(part) as file:
+            with damaged(part), pq.ParquetFile(part.absolute()) as file:
                 for batch in file.iter_batches():
                     writer.write_batch(batch.cast(of))
 

@@ -7,7 +7,8 @@
     manifest.json               what the shards come from and how they are cut; written first
     run.json                    what was done, with counts, timings and versions; written last
 
-Reviewing tools read ranked.parquet and nothing else; a column keeps its name and meaning.
+Reviewing tools read ranked.parquet and nothing else; a column keeps its name and meaning. Files are opened by absolute
+paths: pyarrow and polars take a relative `x:y/z` for a URL and `~` for a home.
 """
 
 from __future__ import annotations
@@ -139,14 +140,14 @@ def read_metadata(file: Path) -> dict[str, Any]:
         OSError, ValueError: the file cannot be read or is not Parquet.
     """
     # The file's own key-value pairs: not every writer repeats them in the Arrow schema that it stores.
-    raw = (pq.read_metadata(file).metadata or {}).get(METADATA_KEY.encode())
+    raw = (pq.read_metadata(file.absolute()).metadata or {}).get(METADATA_KEY.encode())
     return dict(json.loads(raw)) if raw else {}
 
 
 def parquet_writer(file: Path, schema: pa.Schema) -> pq.ParquetWriter:
     """A writer of one of the run's files; a context manager."""
     dictionary = [name for name in DICTIONARY_COLUMNS if name in schema.names]
-    return pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=dictionary)
+    return pq.ParquetWriter(file.absolute(), schema, compression="zstd", use_dictionary=dictionary)
 
 
 def label_name_array(labels: pa.Array, names: Sequence[str]) -> pa.Array:

@@ -55,7 +55,7 @@ class ScoredRows:
         self._superseded = np.sort(np.concatenate([np.empty(0, np.int64), *map(_row_numbers, rescored)]))
         self.rows = sum(map(_rows_of, shards))
         with damaged(shards[0]):
-            self.schema: pa.Schema = pq.read_schema(shards[0]).remove_metadata()
+            self.schema: pa.Schema = pq.read_schema(shards[0].absolute()).remove_metadata()
         self._stored = by in self.schema.names
         self._refuse_too_few_probabilities()
         if not self._stored:
@@ -91,7 +91,7 @@ class ScoredRows:
     def _tables(self, shards: Sequence[Path], columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """Row group by row group, all columns or some."""
         for shard in shards:
-            with damaged(shard), pq.ParquetFile(shard) as file:
+            with damaged(shard), pq.ParquetFile(shard.absolute()) as file:
                 for group in range(file.num_row_groups):
                     table = file.read_row_group(group, columns=columns)
                     yield self._with_score(table if shard in self._rescored else self._current(table))
@@ -179,10 +179,10 @@ def first_line(error: Exception) -> str:
 
 def _row_numbers(file: Path) -> RowArray:
     with damaged(file):
-        rows: RowArray = pq.read_table(file, columns=["row"]).column("row").to_numpy()
+        rows: RowArray = pq.read_table(file.absolute(), columns=["row"]).column("row").to_numpy()
     return rows
 
 
 def _rows_of(shard: Path) -> int:
     with damaged(shard):
-        return int(pq.read_metadata(shard).num_rows)
+        return int(pq.read_metadata(shard.absolute()).num_rows)

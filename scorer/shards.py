@@ -265,12 +265,12 @@ def in_order(parts: Iterable[Path]) -> list[Path]:
 
 def _finished(scores: Path, rejects: Path, shard: Shard) -> Finished:
     """What a finished shard says of itself; raises ValueError and kin where its files do not bear it out."""
-    metadata = pq.read_metadata(scores)
+    metadata = pq.read_metadata(scores.absolute())
     document = json.loads((metadata.metadata or {})[schema.TALLY_KEY.encode()])
     tally = Tally.from_dict(document)
     left_out = tuple(LeftOut(**each) for each in document["left_out"])
     rows = tally.read + sum(each.rows or 0 for each in left_out)
-    rejected = pq.read_metadata(rejects).num_rows if tally.rejected else 0
+    rejected = pq.read_metadata(rejects.absolute()).num_rows if tally.rejected else 0
     if (rows, tally.scored, tally.rejected) != (shard.rows, metadata.num_rows, rejected):
         raise ValueError(f"it holds {metadata.num_rows:,} scores and {rejected:,} rejects for {shard.rows:,} rows")
     if document["first_row"] != shard.first_row:

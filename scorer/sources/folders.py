@@ -12,6 +12,7 @@ from pathlib import Path
 from scorer import schema
 from scorer.errors import DataError
 from scorer.sources.formats import FORMATS, format_of
+from scorer.sources.saved import saved_files
 
 # Names of files with the suffix of a data format that are none, and what they are.
 _METADATA = "what `datasets` and the hub say of data"
@@ -87,6 +88,9 @@ def data_files(folder: Path, own: Path | None, notify: Callable[[str], None]) ->
     """
     passed, others, found = Passed(), Counter[str](), list[str]()
     for directory, names in _folders(folder):
+        if {"state.json", "dataset_info.json"} <= set(names):
+            found += saved_files(directory)
+            continue
         is_run = _is_run(directory, names)
         for name in names:
             if name.startswith("."):
@@ -153,6 +157,9 @@ def _no_data(file: Path, beside: list[str], own: Path | None, *, is_run: bool) -
 
 
 def _by_name(name: str) -> str | None:
+    """What a file of this name is that is no data; None where the name does not tell."""
+    if not name.endswith((".json", ".arrow")):
+        return None
     return next((reason for pattern, reason in _NO_DATA if fnmatch.fnmatchcase(name, pattern)), None)
 
 

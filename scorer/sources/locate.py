@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import glob
-import json
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -21,6 +19,7 @@ from scorer.sources.formats import FORMATS, format_of, open_table, refuse_misnam
 from scorer.sources.guesses import texts_beside
 from scorer.sources.hub import open_hub_dataset
 from scorer.sources.label_column import name_column
+from scorer.sources.saved import chosen_split, saved_files
 from scorer.sources.source import LeftOut, Source
 from scorer.sources.splits import files_of_split
 from scorer.sources.storage import expand
@@ -163,52 +162,10 @@ def _folder(path: Path, config: RunConfig, notify: Callable[[str], None]) -> lis
     """A folder written by `datasets` (save_to_disk), or one of data files."""
     split = config.split
     if (path / "dataset_dict.json").is_file():
-        path, split = path / _chosen_split(path, split), None
+        path, split = path / chosen_split(path, split), None
     if (path / "state.json").is_file():
         if split is not None:
             raise UsageError(_SPLIT_OF_FILES.format(path))
-        return _saved_dataset(path)
+        return [ArrowTable(name) for name in saved_files(path)]
     files = {str(Path(file).relative_to(path)): file for file in data_files(path, config.label_map, notify)}
     return [open_table(name) for name in files_of_split(files, split, str(path), notify)]
-
-
-def _chosen_split(path: Path, split: str | None) -> str:
-    splits: list[str] = _read_json(path / "dataset_dict.json").get("splits", [])
-    if split is None and len(splits) == 1:
-        return splits[0]
-    if split is None or split not in splits:
-        asked = f"no split '{split}'" if split else "several splits"
-        raise UsageError(f"'{path}' has {asked}. Choose with --split: {', '.join(splits)}.")
-    return split
-
-
-def _saved_dataset(path: Path) -> list[Table]:
-    state = _read_json(path / "state.json")
-    if state.get("_indices_data_files"):
-        raise DataError(
-            f"'{path}' is a saved selection of another data set's rows. Save it whole with: "
-            "dataset.flatten_indices().save_to_disk(...)"
-        )
-    try:
-        names = [str(entry["filename"]) for entry in state.get("_data_files", [])]
-    except (TypeError, KeyError) as error:
-        raise DataError(f"cannot read '{path / 'state.json'}': it is not the JSON that `datasets` writes.") from error
-    if not names:
-        raise DataError(f"'{path}' is a saved data set without data files.")
-    outside = [name for name in names if Path(name).name != name]
-    if outside:
-        raise DataError(f"'{path / 'state.json'}' names a file outside its folder: '{outside[0]}'.")
-    absent = [name for name in names if not (path / name).is_file()]
-    if absent:
-        raise DataError(f"'{path}' is a saved data set, but its file '{absent[0]}' does not exist. Save it again.")
-    return [ArrowTable(str(path / name)) for name in names]
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot read '{file}': {error}.") from error
-    if not isinstance(document, dict):
-        raise DataError(f"cannot read '{file}': it holds no JSON object.")
-    return document

@@ -253,7 +253,7 @@ def _cut(
     groups: list[list[Span]] = []
     first_row = room = 0
     for table, rows in sizes:
-        if rows > room:
+        if rows > max(room, 0):
             pieces = range(0, rows, shard_rows)
             groups += [[Span(table, start, min(shard_rows, rows - start), first_row + start)] for start in pieces]
             room = joined_rows - rows

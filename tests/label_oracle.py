@@ -45,9 +45,9 @@ def _loose(text: str) -> list[str]:
     return unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold()).split()
 
 
-def senses(label: str, names: Sequence[tuple[str, int]]) -> set[int]:
+def senses(label: str, names: Sequence[tuple[str, int]], levels: range = range(3)) -> set[int]:
     """The classes that a label could be by name, at the strictest level at which it is any."""
-    for level in range(3):
+    for level in levels:
         found = {index for name, index in names if same(label, name, level)}
         if found:
             return found
@@ -67,7 +67,8 @@ def acceptable(label: str, rows: Rows, names: Sequence[str], label_map: Mapping[
             found = senses(text, [(name, index) for index, name in enumerate(names)])
             number = {"true": 1, "false": 0}.get(text, as_integer(text))
             targets[key] = found.pop() if len(found) == 1 else -3 if number is None else number
-        mapped = senses(label, list(targets.items()))
+        exact = {index for index, name in enumerate(names) if name == label}
+        mapped = senses(label, list(targets.items()), range(2)) or exact or senses(label, list(targets.items()))
         if mapped or any(target is not None for target in label_map.values()):
             return mapped if mapped else by_name if len(by_name) == 1 and as_integer(label) is None else set()
     if by_name and as_integer(label) is not None:

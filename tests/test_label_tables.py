@@ -141,7 +141,7 @@ def check(encoder: LabelEncoder, names: list[str], counts: dict[str | None, int]
     assert rejected <= UNKNOWN_SHARE * sum(rows.values())
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(tables())
 @example((["True", "False"], {"true": 3, "false": 2}))
 @example((["-1", "0", "1"], {"-1": 9, "0": 8, "1": 9}))
@@ -186,7 +186,7 @@ def maps(draw: st.DrawFn, names: list[str], counts: dict[str | None, int]) -> di
     return {draw(st.sampled_from(SPELLINGS))(key) if draw(st.booleans()) else key: draw(targets) for key in keys}
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(tables(), st.data())
 def test_a_map_decides_before_names_and_numbers(
     table: tuple[list[str], dict[str | None, int]], data: st.DataObject
@@ -217,7 +217,7 @@ def test_a_map_of_every_label_to_a_name_is_followed(table: tuple[list[str], dict
     assert [encoder.encode_value(label) for label in labels] == [names.index(label_map[label]) for label in labels]
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(tables(), st.data())
 def test_a_class_that_is_written_back_is_read_again(
     table: tuple[list[str], dict[str | None, int]], data: st.DataObject

@@ -58,7 +58,8 @@ def map_classes(label_map: Mapping[str, Target], model_labels: Sequence[str]) ->
         LabelError: a target is no label of the model, or could be two.
     """
     texts = {key: target_text(target) for key, target in label_map.items() if target is not None}
-    named = match(texts.values(), [(name, index) for index, name in enumerate(model_labels)])
+    named = match(texts.values(), [(name, index) for index, name in enumerate(model_labels)], apart=False)
+    forms = {fold(name) for name in model_labels}
     classes: dict[str, int] = {}
     by_index: dict[str, int] = {}
     for key, target in label_map.items():
@@ -67,7 +68,7 @@ def map_classes(label_map: Mapping[str, Target], model_labels: Sequence[str]) ->
             continue
         index = named.get(texts[key])
         if index is None:
-            index = by_index[key] = _index(texts[key], len(model_labels))
+            index = by_index[key] = -1 if fold(texts[key]) in forms else _index(texts[key], len(model_labels))
         if not 0 <= index < len(model_labels):
             raise LabelError(
                 f"--label-map sends {key!r} to {target!r}, which is no label of the model:\n"

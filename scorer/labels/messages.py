@@ -58,7 +58,9 @@ def side_by_side(
     return "\n".join(lines)
 
 
-def mismatch(rows: Mapping[str, int], unmatched: Sequence[str], model_labels: Sequence[str], advice: str) -> LabelError:
+def mismatch(
+    rows: Mapping[str, int], unmatched: Sequence[str], model_labels: Sequence[str], advice: str = ""
+) -> LabelError:
     """The data's labels and the model's names do not fit.
 
     Args:

@@ -199,8 +199,11 @@ def _check_truths(numbers: Mapping[str, int], model_labels: Sequence[str]) -> tu
 
 def _meanings(names: Sequence[str]) -> tuple[int, int] | tuple[()]:
     """What two names mean as truths: (0, 1), (1, 0), or nothing known."""
+    numbers = {whole_number(name) for name in names}
+    if numbers != {None}:  # 0 and 1 are read as numbers; beside another, nothing is known
+        return (0, 1) if numbers == {0, 1} else (1, 0)
     first, second = ("".join(filter(str.isalnum, fold(name))) for name in names)
     for order, (no, yes) in (((0, 1), (first, second)), ((1, 0), (second, first))):
         if no in _NO or yes in _YES or no in {negation + yes for negation in _NEGATIONS}:
             return order
-    return (0, 1) if (first, second) in {("label0", "label1"), ("0", "1"), ("1", "0")} else ()
+    return (0, 1) if (first, second) == ("label0", "label1") else ()

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from scorer.errors import LabelError
 from scorer.labels.encoder import MISSING, UNKNOWN, UNKNOWN_SHARE, LabelEncoder
 from scorer.labels.label_map import Target, map_classes, refuse_contradictions, through_map, written_through_map
-from scorer.labels.messages import WRITES_MAP, listed, side_by_side
+from scorer.labels.messages import WRITES_MAP, listed, mismatch, side_by_side
 from scorer.labels.names import read_names
 from scorer.labels.numbers import as_number, read_by_index_on_request, read_numbers
-from scorer.labels.spelling import fold, match, number_like, truth, whole_number
+from scorer.labels.spelling import fold, match, neat, number_like, truth, whole_number
 
 # Integers that stand for "no label", unless the map or the model names them.
 MISSING_INTEGERS = frozenset({-1, -100})
@@ -104,7 +104,13 @@ class _Column:
         """Read labels through the user's map; what it does not name, by the model's names."""
         classes = map_classes(label_map, self.model_labels)
         refuse_contradictions(classes, self.rows)
-        table = self._through_map(classes)
+        exact = dict(self.names)
+        spoken_of = {neat(key) for key in classes}
+        table = {
+            label: index
+            for label, index in self._through_map(classes).items()
+            if neat(label) in spoken_of or exact.get(label, index) == index  # an exact name before a like key
+        }
         rest = {label: count for label, count in self.rows.items() if label not in table}
         description = f"read through --label-map ({len(label_map)} entries)"
         if all(target is None for target in label_map.values()):  # it only takes labels away
@@ -191,6 +197,9 @@ class _Column:
         for label, name in said.items():
             declared[name] += rows[label]
         by_name = _read(declared, self.model_labels, declared=True)
+        outside = [name for name in said.values() if by_name.table[name] == UNKNOWN]
+        if outside:  # numbers beyond the model's
+            raise mismatch(declared, outside, self.model_labels)
         table = {label: by_name.table[name] for label, name in said.items()}
         model = max(said, key=lambda label: rows[label], default="")
         for position, name in enumerate(names):

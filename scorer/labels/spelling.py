@@ -37,7 +37,7 @@ def fold(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", compatible).split())
 
 
-def match(labels: Iterable[str], names: Iterable[tuple[str, int]]) -> dict[str, int]:
+def match(labels: Iterable[str], names: Iterable[tuple[str, int]], *, apart: bool = True) -> dict[str, int]:
     """Classes of labels by their names: on the exact text first, then neat, then folded.
 
     A form that several classes share fits none of them. A folded label fits nothing where the data hold a better fit
@@ -46,6 +46,7 @@ def match(labels: Iterable[str], names: Iterable[tuple[str, int]]) -> dict[str, 
     Args:
         labels: labels of the data.
         names: names and their classes.
+        apart: whether labels that stand beside each other mean different things.
 
     Returns:
         The class of every label that has one.
@@ -56,7 +57,7 @@ def match(labels: Iterable[str], names: Iterable[tuple[str, int]]) -> dict[str, 
         classes: dict[str, set[int]] = {}
         for name, index in names:
             classes.setdefault(form(name), set()).add(index)
-        better = {fold(label) for label in found} if form is fold else set()
+        better = {fold(label) for label in found} if form is fold and apart else set()
         fits = {label: classes.get(form(label), set()) for label in left}
         found |= {label: next(iter(fit)) for label, fit in fits.items() if len(fit) == 1 and form(label) not in better}
         left = dict.fromkeys(label for label, fit in fits.items() if not fit)

@@ -263,6 +263,14 @@ def _string_column_of(*values: bytes) -> pa.Array:
     return pa.array(values, pa.binary()).view(pa.string())
 
 
+@case(LabelError, "match no label", "caf\ufffd", "--label-column")
+def parquet_label_that_is_not_utf8(bench: Bench) -> list[object]:
+    pq.write_table(
+        pa.table({"text": pa.array(["fine"]), "label": _string_column_of(b"caf\xe9")}), bench.path / "data.parquet"
+    )
+    return bench.run(bench.path / "data.parquet")
+
+
 def _noisy_csv(bench: Bench) -> bytes:
     noise = random.Random(5)
     return bench.csv(bench.frame(500, text=[f"news {noise.random()}" for _ in range(500)]), "whole.csv").read_bytes()

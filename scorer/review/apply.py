@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from scorer.config import RunConfig
+from scorer.config import Quoting, RunConfig
 from scorer.errors import DataError, LabelError, OutputError, UsageError
 from scorer.files import writing
 from scorer.labels import LabelEncoder, resolve_labels
@@ -48,6 +48,9 @@ class ApplyConfig:
         config_name: see RunConfig.
         split: see RunConfig.
         revision: see RunConfig.
+        delimiter: see RunConfig.
+        quoting: see RunConfig.
+        encoding: see RunConfig.
         label_map: see RunConfig.
         labels_by_index: see RunConfig.
     """
@@ -66,6 +69,9 @@ class ApplyConfig:
     config_name: str | None = None
     split: str | None = None
     revision: str | None = None
+    delimiter: str | None = None
+    quoting: Quoting = "auto"
+    encoding: str | None = None
     label_map: Path | None = None
     labels_by_index: bool = False
 

@@ -12,16 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.json as pa_json
 
 from scorer.errors import DataError, MissingExtraError, OutputError
 from scorer.files import writing
 from scorer.labels import MISSING, LabelEncoder
 from scorer.review.edits import CORRECTED_COLUMN, ORIGINAL_COLUMN, Edits, edited_batches, edited_schema
-from scorer.sources.json_lines import JsonLinesTable
-from scorer.sources.storage import first_line, reading
+from scorer.sources.json_lines import JsonTable
+from scorer.sources.storage import first_line
 from scorer.sources.table import Table
-from scorer.sources.text_stream import COMPRESSIONS
 from scorer.sources.values import label_values
 
 NO_LABEL = -1  # what `datasets` takes for "no label"
@@ -145,13 +143,11 @@ def _write_stream(
 
 
 def _all_columns(table: Table) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    """A table with every column as it is; JSON Lines hold types that scoring has no use for."""
-    if not isinstance(table, JsonLinesTable):
+    """A table with every column as it is; JSON holds types that scoring has no use for."""
+    if not isinstance(table, JsonTable):
         schema = table.schema()
         return schema, table.batches(schema.names)
-    compression = COMPRESSIONS.get(Path(table.name).suffix.lower())
-    with reading(table.name, "JSON Lines"), pa.input_stream(table.name, compression=compression) as file:
-        whole = pa_json.read_json(file)
+    whole = table.whole()
     return whole.schema, iter(whole.to_batches())
 
 

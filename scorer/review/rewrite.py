@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +11,11 @@ import pyarrow.parquet as pq
 from scorer.errors import UsageError
 from scorer.files import replacing, writing
 from scorer.review.edits import Edits, edited_batches, edited_schema
-from scorer.review.text_edits import edited_lines, edited_records
+from scorer.review.text_edits import edited_text
 from scorer.sources.columnar import ArrowTable, ParquetTable
-from scorer.sources.delimited import DelimitedTable
 from scorer.sources.storage import reading
 from scorer.sources.table import Table
-from scorer.sources.text_stream import COMPRESSIONS
+from scorer.sources.text_stream import COMPRESSIONS, TextTable
 
 ARROW_FILE = b"ARROW1"  # how an Arrow IPC file begins; a stream does not
 
@@ -42,9 +39,9 @@ def rewrite(table: Table, output: Path, edits: Edits) -> None:
             _write_parquet(table, temporary, edits)
         elif isinstance(table, ArrowTable):
             _write_arrow(table, temporary, edits)
-        else:
+        elif isinstance(table, TextTable):
             with pa.output_stream(str(temporary), compression=_text_compression(table.name)) as file:
-                for piece in _text(table, edits):
+                for piece in edited_text(table, edits):
                     file.write(piece)
 
 
@@ -94,17 +91,6 @@ def _write_arrow(table: ArrowTable, output: Path, edits: Edits) -> None:
     with open_writer(str(output), edited) as writer:
         for batch in edited_batches(table.batches(schema.names), edited, edits):
             writer.write_batch(batch)
-
-
-def _text(table: Table, edits: Edits) -> Iterator[bytes]:
-    compression = _text_compression(table.name)
-    with reading(table.name, "text"), pa.input_stream(table.name, compression=compression) as file:
-        if isinstance(table, DelimitedTable):
-            text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-            for record in edited_records(text, table.delimiter, edits):
-                yield record.encode()
-        else:
-            yield from edited_lines(io.BufferedReader(file), edits)
 
 
 def _text_compression(name: str) -> str | None:

@@ -371,7 +371,7 @@ def delimiter_of_a_json_file(bench: Bench) -> list[object]:
     return bench.run(bench.jsonl(bench.row()), "--delimiter", ";")
 
 
-@case(DataError, "data.json", "line 3", "not JSON", "cut short")
+@case(DataError, "data.json", "line 4", "not JSON", "cut short")
 def json_array_cut_short(bench: Bench) -> list[object]:
     text = "[\n" + ",\n".join([json.dumps(bench.row())] * 3)
     return bench.run(bench.file("data.json", text[:-20]))

@@ -12,9 +12,13 @@ from scorer.errors import UsageError
 
 Provider = Literal["auto", "cpu", "cuda", "tensorrt", "openvino"]
 RankedBy = Literal["loss", "self_confidence", "normalized_margin", "entropy"]
+Quoting = Literal["auto", "double", "backslash", "none"]
 
 PROVIDERS: tuple[str, ...] = get_args(Provider)
 RANKED_BY: tuple[str, ...] = get_args(RankedBy)
+QUOTINGS: tuple[str, ...] = get_args(Quoting)
+# Delimiters that are hard to type.
+NAMED_DELIMITERS = {"tab": "\t", "\\t": "\t"}
 
 # What `scorer report` writes beside a ranking, where no other name is given.
 PAGE_FILE = "report.html"
@@ -65,6 +69,10 @@ class RunConfig:
         config_name: configuration of a hub data set.
         split: split of a hub data set, of a saved `DatasetDict`, or of a folder whose files' names tell of splits.
         revision: revision of a hub data set.
+        delimiter: character between the fields of CSV and TSV, or "tab"; None finds it out and says what is unusual.
+        quoting: how quotes stand in CSV and TSV: "double" (a quote within a quoted field is doubled), "backslash" (it
+            stands behind one), "none" (quotes are text), or "auto".
+        encoding: codec of CSV, TSV and JSON, as Python names it; None takes UTF-8, and UTF-16 where it shows.
         label_map: JSON file that maps each label of the data to a label of the model, or to null (reject).
         labels_by_index: take the data's labels as class indices, whatever their names.
         max_batch_tokens: cap on padded tokens per batch (rows x longest); None takes the provider's default.
@@ -98,6 +106,9 @@ class RunConfig:
     config_name: str | None = None
     split: str | None = None
     revision: str | None = None
+    delimiter: str | None = None
+    quoting: Quoting = "auto"
+    encoding: str | None = None
     label_map: Path | None = None
     labels_by_index: bool = False
     max_batch_tokens: int | None = None
@@ -140,6 +151,7 @@ class RunConfig:
                 "--provider cuda, tensorrt or openvino."
             )
         self.exact_rows(0)
+        self._check_text_options()
         if self.label_map is not None and self.labels_by_index:
             raise UsageError("--label-map and --labels-by-index contradict each other; give one of them.")
         if self.text_pair_column is not None and self.text_column is None:
@@ -148,6 +160,24 @@ class RunConfig:
         named = [column for column in columns if column is not None]
         if len(set(named)) < len(named):
             raise UsageError(f"one column is given two roles: {', '.join(named)}.")
+
+    def _check_text_options(self) -> None:
+        mark = self.delimiter
+        if mark is not None and mark not in NAMED_DELIMITERS and (len(mark) != 1 or mark in '"\\\r\n'):
+            raise UsageError(
+                f"--delimiter is {mark!r}; it must be one character that is no quote, backslash or line break, such as "
+                "';' or '|', or tab."
+            )
+        if self.quoting not in QUOTINGS:
+            raise UsageError(f"--quoting is '{self.quoting}'; it must be one of {', '.join(QUOTINGS)}.")
+        if self.encoding is not None:
+            try:
+                "".encode(self.encoding)
+            except (LookupError, ValueError) as error:
+                raise UsageError(
+                    f"--encoding is '{self.encoding}', which Python has no text encoding for. Give one such as utf-8, "
+                    "utf-16, cp1252, latin-1, shift_jis or gb18030."
+                ) from error
 
     def exact_rows(self, rows: int) -> int:
         """Rows of the ranking's head that `rescore_top` asks to be exact, among so many.

@@ -20,6 +20,9 @@ from scorer.sources.table import Place
 FORMAT_VERSION = 2
 # Options that decide what the shards hold. The others choose how fast they come, or what is made of them.
 DECISIVE_OPTIONS = (
+    "delimiter",
+    "quoting",
+    "encoding",
     "labels_by_index",
     "max_batch_tokens",
     "provider",

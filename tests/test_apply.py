@@ -1,11 +1,11 @@
 """Corrections applied: exactly the labels that people changed, in every form that data comes in."""
 
+# ruff: noqa: E501 — tables of files
+
 from __future__ import annotations
 
-import csv
 import errno
 import gzip
-import io
 import json
 import os
 import random
@@ -22,8 +22,6 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from scorer.errors import DataError, LabelError, OutputError, ScorerError, UsageError
 from scorer.files import making_folder, writing
@@ -33,7 +31,6 @@ from scorer.review.card import card_text
 from scorer.review.corrections import Correction, text_hash, write_corrections
 from scorer.review.datasets_folder import Classes, write_folder
 from scorer.review.edits import Edits
-from scorer.review.text_edits import edited_lines, edited_records
 from scorer.sources.hub import HubTable
 
 LABELS = ("World", "Sports", "Business", "Sci/Tech")
@@ -157,37 +154,60 @@ def test_text_formats_keep_every_other_byte(news: pl.DataFrame, tmp_path: Path) 
     assert (tmp_path / "out.jsonl").read_text() == lines[0] + lines[1].replace("World", "Sports")
 
 
-# a lone carriage return goes unquoted by the standard writer, and then ends a row for every reader
-cells = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=8)
+WHOLE: dict[str, tuple[bytes, dict[str, Any], bytes]] = {
+    "semicolon.csv": (b"sep=;\r\nid;text;label\r\na;one;World\r\n", {}, b"sep=;\r\nid;text;label\r\na;one;Sports\r\n"),
+    "utf16.csv": ("\ufeffid,text,label\na,one,World\n".encode("utf-16-le"), {}, "\ufeffid,text,label\na,one,Sports\n".encode("utf-16-le")),
+    "cp1252.csv": (b"id,text,label,x\na,one,World,\xe9\n", {"encoding": "cp1252"}, b"id,text,label,x\na,one,Sports,\xe9\n"),
+    "bad-byte.csv": (b"id,text,label\nb,\xff,World\na,one,World\n", {}, b"id,text,label\nb,\xff,World\na,one,Sports\n"),
+    "quotes.tsv": (b'id\ttext\tlabel\nb\t"two\tWorld\na\tone\tWorld\n', {}, b'id\ttext\tlabel\nb\t"two\tWorld\na\tone\tSports\n'),
+    "twice.csv": (b"x,id,x,text, label\n1,a,2,one,World\n", {}, b"x,id,x,text, label\n1,a,2,one,Sports\n"),
+    "array.json": (b'[\n{"id": "a", "text": "one", "label": "World", "n": 1.10}\n]', {}, b'[\n{"id": "a", "text": "one", "label": "Sports", "n": 1.10}\n]'),
+    "columns.json": (b'{"id":{"0":"a"},"text":{"0":"one"},"label":{"0":"World"}}', {}, b'{"id":{"0":"a"},"text":{"0":"one"},"label":{"0":"Sports"}}'),
+    "surrogate.jsonl": (b'{"id":"b","text":"\\ud83d","label":"World"}\n{"id":"a","text":"one","label":"World"}', {}, b'{"id":"b","text":"\\ud83d","label":"World"}\n{"id":"a","text":"one","label":"Sports"}'),
+}  # fmt: skip
 
 
-@settings(deadline=None)
-@given(
-    st.lists(st.lists(cells, min_size=2, max_size=2), min_size=1, max_size=6),
-    st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC]),
-    st.sampled_from(["\r\n", "\n"]),
-    st.dictionaries(st.integers(0, 5), cells, max_size=3),
-)
-def test_any_delimited_text_keeps_all_but_the_label(
-    rows: list[list[str]], quoting: Any, line_end: str, labels: dict[int, str]
-) -> None:
-    file = io.StringIO(newline="")
-    csv.writer(file, quoting=quoting, lineterminator=line_end).writerows([["text", "label"], *rows])
-    changes = {row: label for row, label in labels.items() if row < len(rows)}
-    text = file.getvalue()
-    edits = Edits("data.csv", len(rows), "label", changes, frozenset(), keep_original=False)
-    edited = "".join(edited_records(io.StringIO(text, newline=""), ",", edits))
-    expected = [[text, changes.get(row, label)] for row, (text, label) in enumerate(rows)]
-    assert list(csv.reader(io.StringIO(edited, newline="")))[1:] == expected
-    if not changes:
-        assert edited == text
+@pytest.mark.parametrize("name", WHOLE)
+def test_text_files_of_any_dialect_come_back_in_it(name: str, tmp_path: Path) -> None:
+    content, options, expected = WHOLE[name]
+    (tmp_path / name).write_bytes(content)
+    found = [Correction("a", 0, text_hash("one"), "World", "relabel", "Sports", annotator="ada")]
+    applied = run(tmp_path, found, tmp_path / name, tmp_path / f"out-{name}", **options)
+    assert applied.changed.total() == 1
+    assert (tmp_path / f"out-{name}").read_bytes() == expected
 
 
-def test_json_lines_keep_the_label_s_json_type() -> None:
-    lines = [b'{"label": 3, "text": "a"}\n', b'{"label": true}\n', b'{"label": "2"}']
-    edits = Edits("data.jsonl", 3, "label", {0: 1, 1: 0, 2: "1"}, frozenset(), keep_original=False)
-    documents = [json.loads(line) for line in edited_lines(lines, edits)]
-    assert [document["label"] for document in documents] == [1, False, "1"]
+KEPT = {
+    "data.csv": (b"id;text;label\na;one;World\nb;two;World\n", b"id;text;label;original_label;corrected_label\na;one;Sports;World;Sports\n"),
+    "array.json": (
+        b'[{"id":"a","text":"one","label":"World"},\n {"id":"b","text":"two","label":"World"}]\n',
+        b'[{"id":"a","text":"one","label":"Sports","original_label":"World","corrected_label":"Sports"}]\n',
+    ),
+    "pretty.json": (
+        b'{\n  "id": "b",\n  "text": "two",\n  "label": "World"\n}\n{\n  "id": "a",\n  "text": "one",\n  "label": "World"\n}\n',
+        b'{\n  "id": "a",\n  "text": "one",\n  "label": "Sports",\n  "original_label": "World",\n  "corrected_label": "Sports"\n}\n',
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_text_files_keep_the_original_and_lose_what_people_drop(name: str, tmp_path: Path) -> None:
+    content, expected = KEPT[name]
+    (tmp_path / name).write_bytes(content)
+    found = [
+        Correction("a", 0, text_hash("one"), "World", "relabel", "Sports", annotator="ada"),
+        Correction("b", 1, text_hash("two"), "World", "drop", None, annotator="ada"),
+    ]
+    run(tmp_path, found, tmp_path / name, tmp_path / f"out-{name}", keep_original=True, drop=True)
+    assert (tmp_path / f"out-{name}").read_bytes() == expected
+
+
+def test_a_table_in_one_object_refuses_what_it_cannot_hold(tmp_path: Path) -> None:
+    (tmp_path / "data.json").write_bytes(WHOLE["columns.json"][0])
+    found = [Correction("a", 0, text_hash("one"), "World", "relabel", "Sports", annotator="ada")]
+    with pytest.raises(UsageError, match="--keep-original works on arrays"):
+        run(tmp_path, found, tmp_path / "data.json", tmp_path / "out.json", keep_original=True)
+    assert not (tmp_path / "out.json").exists()
 
 
 def test_parquet_keeps_its_row_groups_its_codec_and_its_metadata(news: pl.DataFrame, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from scorer.review.datasets_folder import Classes, write_folder
 from scorer.review.edits import Edits
 from scorer.review.json_columns import JsonColumns
 from scorer.sources.columnar import ArrowTable, ParquetTable
-from scorer.sources.json_lines import JsonLinesTable
+from scorer.sources.json_lines import JsonTable
 from scorer.sources.table import Table
 
 datasets = pytest.importorskip("datasets", reason="needs the extra `hub`")
@@ -65,7 +65,7 @@ def test_any_json_keeps_its_values(data: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "data.jsonl"
         file.write_text("".join(json.dumps(document) + "\n" for document in documents), encoding="utf-8")
-        table = JsonLinesTable(str(file))
+        table = JsonTable(str(file))
         if not hasattr(datasets, "Json") and None in JsonColumns(table).types.values():
             return  # this version has no column for values of several kinds
         after = folder_of(table, [document["label"] for document in documents], changes, Path(folder) / "out").to_list()
@@ -98,9 +98,9 @@ def test_json_of_several_kinds_and_long_lines_are_kept(tmp_path: Path) -> None:
     ]
     file = tmp_path / "data.jsonl"
     file.write_text("\ufeff" + "\n\n".join(map(json.dumps, documents)), encoding="utf-8")
-    types = JsonColumns(JsonLinesTable(str(file))).types
+    types = JsonColumns(JsonTable(str(file))).types
     assert {name for name, data_type in types.items() if data_type is None} == {"meta", "n", "mixed"}
-    after = folder_of(JsonLinesTable(str(file)), ["neg", "pos"], {0: "pos"}, tmp_path / "out")
+    after = folder_of(JsonTable(str(file)), ["neg", "pos"], {0: "pos"}, tmp_path / "out")
     assert after.features["day"] == datasets.Value("string")
     if hasattr(datasets, "Json"):
         assert after.to_list() == [documents[0] | {"label": 1}, documents[1] | {"label": 1}]
@@ -177,7 +177,7 @@ def test_labels_that_are_none_of_the_model_s_are_not_lost(tmp_path: Path) -> Non
         {"neg": 1, "junk": 1, "spam": 1}, NAMES, label_map={"neg": "neg", "junk": None, "spam": None}
     )
     edits = Edits("data", 7, "label", {}, frozenset(), keep_original=False)
-    table = JsonLinesTable(str(tmp_path / "data.jsonl"))
+    table = JsonTable(str(tmp_path / "data.jsonl"))
     write_folder([table], [edits], Classes(NAMES, encoder, None, labels), tmp_path / "out")
     after = datasets.load_from_disk(str(tmp_path / "out"))
     assert after.features["label"].names == ["neg", "pos", "junk", "spam"]

@@ -36,11 +36,13 @@ from scorer.sources import (
     remember_places,
     text_stream,
 )
+from scorer.sources import json_lines as json_lines_module
 from scorer.sources.columnar import ParquetTable
 from scorer.sources.columns import Columns
 from scorer.sources.delimited import DelimitedTable
 from scorer.sources.hub import open_hub_dataset
 from scorer.sources.table import Place
+from scorer.sources.text_stream import TextOptions
 
 Row = dict[str, Any]
 
@@ -350,7 +352,7 @@ def test_json_lines_with_numbers_in_one_part_and_strings_in_another_are_joined(
     rows = [{"id": number, "text": f"text {number}", "label": label} for number, label in enumerate(labels)]
     source = source_of(write(rows, tmp_path / "data.jsonl"))
     found = read(source, window_rows=len(rows))
-    as_text = ["0", "1", "2", "0", "one", None, None, None, None, "1", "0", "1"]
+    as_text = ["0", "1", "2", "0", "one", None, None, None, None, "true", "false", "true"]
     assert [row["label"] for row in found] == as_text
     assert [row["text"] for row in found] == [row["text"] for row in rows]
 
@@ -652,9 +654,9 @@ def test_a_later_run_enters_a_text_file_where_its_rows_begin(
     again = source_of(file)  # knows nothing yet
     remember_places(again, plan)
     parsed: list[int] = []
-    spy = json.loads if "json" in name else DelimitedTable._parse
+    spy = json_lines_module.decode if "json" in name else DelimitedTable._parse
     if "json" in name:
-        monkeypatch.setattr("json.loads", lambda text: parsed.append(1) or spy(text))
+        monkeypatch.setattr(json_lines_module, "decode", lambda content: parsed.append(1) or spy(content))
     else:
         monkeypatch.setattr(DelimitedTable, "_parse", lambda *a: parsed.append(len(t := spy(*a))) or t)
     last = [row for batch in read_shard(again, plan.shards[4], 50) for row in batch.to_pylist()]
@@ -691,15 +693,15 @@ def test_csv_in_blocks_is_read_as_pyarrow_reads_it_whole(
         file.write_bytes(content)
         patch.setattr(text_stream, "BLOCK_BYTES", block)
         expected_rows = whole_csv(content)
-        table = DelimitedTable(str(file), ",")
+        table = DelimitedTable(str(file), ",", TextOptions(delimiter=",", quoting="double"))
         try:
             found = [row for batch in table.batches(["id", "text", "label"]) for row in batch.to_pylist()]
         except DataError as error:
             refused = str(error)
         else:
             refused = ""
-        if refused:  # pyarrow takes a quote that never closes for one that does
-            assert expected_rows is None or "never closes" in refused
+        if refused:  # pyarrow takes a stray quote for one that quotes, and a carriage return for the end of a row
+            assert expected_rows is None or quoting == csv.QUOTE_NONE or "in a field without quotes" in refused
             return
         assert found == expected_rows
         for start in range(len(found) + 1):

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from scorer.commands.help import F, option
+from scorer.config import QUOTINGS
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -13,6 +16,31 @@ if TYPE_CHECKING:
 
 # Headings under which help groups the options.
 DATA, LABELS, SPEED, OUTPUT = "Data", "Labels", "Speed and memory", "Output"
+
+
+def text_options(command: F) -> F:
+    """Options that say how text files are written."""
+    delimiter = option(
+        "--delimiter",
+        heading=DATA,
+        metavar="CHAR",
+        help="Character between the fields of CSV and TSV, or tab. [default: found, and said]",
+    )
+    quoting = option(
+        "--quoting",
+        heading=DATA,
+        type=click.Choice(QUOTINGS),
+        default="auto",
+        show_default=True,
+        help="Quotes within quoted fields of CSV and TSV: doubled, or behind a backslash; none: all quotes are text.",
+    )
+    encoding = option(
+        "--encoding",
+        heading=DATA,
+        metavar="NAME",
+        help="Encoding of text files, such as cp1252. [default: UTF-8, or UTF-16 where it shows]",
+    )
+    return delimiter(quoting(encoding(command)))
 
 
 def say(message: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scorer.commands.common import DATA, LABELS, OUTPUT, console, say
+from scorer.commands.common import DATA, LABELS, OUTPUT, console, say, text_options
 from scorer.commands.help import Command, option
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ def corrections_command(files: tuple[Path, ...], on_conflict: Any, ranking: Path
 @option("--config", "config_name", heading=DATA, metavar="NAME", help="Configuration of a hub data set.")
 @option("--split", heading=DATA, help="Split of a hub data set or of a saved DatasetDict.")
 @option("--revision", heading=DATA, help="Branch, tag or commit of a hub data set.")
+@text_options
 @option("--label-map", heading=LABELS, type=click.Path(path_type=Path), metavar="FILE", help="As in the run.")
 @option("--labels-by-index", heading=LABELS, is_flag=True, help="As in the run.")
 @option(

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from scorer.commands.common import DATA, LABELS, OUTPUT, SPEED, print_report, say
+from scorer.commands.common import DATA, LABELS, OUTPUT, SPEED, print_report, say, text_options
 from scorer.commands.help import Command, Count, option
 from scorer.config import DEFAULT_BATCH_TOKENS, PROVIDERS, RunConfig
 from scorer.errors import LeftOutError, RunInterrupted, UsageError
@@ -59,6 +59,7 @@ def _part(context: click.Context, parameter: click.Parameter, value: str | None)
 @option("--config", "config_name", heading=DATA, metavar="NAME", help="Configuration of a hub data set.")
 @option("--split", heading=DATA, help="Split of a hub data set, a saved DatasetDict, or a folder.")
 @option("--revision", heading=DATA, help="Branch, tag or commit of a hub data set.")
+@text_options
 @option("--skip-bad-files", heading=DATA, is_flag=True, help="Leave out what cannot be read, list it, and go on.")
 @option(
     "--shard",

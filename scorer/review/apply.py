@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from scorer.config import RunConfig
+from scorer.config import Quoting, RunConfig
 from scorer.errors import DataError, LabelError
 from scorer.files import making_folder, remove_leftovers, writing
 from scorer.labels import LabelEncoder
@@ -49,6 +49,9 @@ class ApplyConfig:
         config_name: see RunConfig.
         split: see RunConfig.
         revision: see RunConfig.
+        delimiter: see RunConfig.
+        quoting: see RunConfig.
+        encoding: see RunConfig.
         label_map: see RunConfig.
         labels_by_index: see RunConfig.
     """
@@ -67,6 +70,9 @@ class ApplyConfig:
     config_name: str | None = None
     split: str | None = None
     revision: str | None = None
+    delimiter: str | None = None
+    quoting: Quoting = "auto"
+    encoding: str | None = None
     label_map: Path | None = None
     labels_by_index: bool = False
 

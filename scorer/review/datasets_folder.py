@@ -21,7 +21,7 @@ from scorer.review.edits import CORRECTED_COLUMN, ORIGINAL_COLUMN, Editor, Edits
 from scorer.review.json_columns import JsonColumns
 from scorer.review.parquet_edits import parquet_batches
 from scorer.sources.columnar import ArrowTable, ParquetTable
-from scorer.sources.json_lines import JsonLinesTable
+from scorer.sources.json_lines import JsonTable
 from scorer.sources.storage import first_line
 from scorer.sources.table import Table
 from scorer.sources.values import decoded_dictionary, label_values
@@ -188,13 +188,13 @@ def _all_columns(table: Table, label: str, datasets: Any) -> tuple[pa.Schema, It
         return table.schema(), parquet_batches(table)
     if isinstance(table, ArrowTable):
         return table.schema(), arrow_batches(table)
-    if isinstance(table, JsonLinesTable):
+    if isinstance(table, JsonTable):
         return _json_columns(table, label, datasets)
     schema = table.schema()
     return schema, (batch.cast(schema) for batch in table.batches(schema.names))
 
 
-def _json_columns(table: JsonLinesTable, label: str, datasets: Any) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+def _json_columns(table: JsonTable, label: str, datasets: Any) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     """A JSON Lines file with types: its label as text, and as JSON what has no other type."""
     columns = JsonColumns(table)
     as_json = pa.json_() if hasattr(datasets, "Json") else pa.string()  # older versions of `datasets` know no JSON

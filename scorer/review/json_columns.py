@@ -1,4 +1,4 @@
-"""JSON Lines as columns of one type each, with every value as it is: for `datasets`, which wants types.
+"""JSON rows as columns of one type each, with every value as it is: for `datasets`, which wants types.
 
 A string that looks like a date stays a string. A column whose values have no type in common (numbers beside strings,
 objects with other keys, integers beyond 64 bits) is kept as JSON.
@@ -13,10 +13,8 @@ from typing import Any
 import pyarrow as pa
 
 from scorer.errors import DataError
-from scorer.sources.json_lines import JsonLinesTable
-from scorer.sources.storage import reading
+from scorer.sources.json_lines import JsonTable
 from scorer.sources.table import READ_ROWS
-from scorer.sources.text_stream import lines_of, open_bytes
 
 # Integers up to here are floats without loss.
 EXACT_IN_FLOAT = 2**53
@@ -25,7 +23,7 @@ _SMALL_INTEGER = pa.int32()
 
 
 class JsonColumns:
-    """The columns of a JSON Lines file.
+    """The columns of a JSON file.
 
     Args:
         table: the file.
@@ -34,10 +32,10 @@ class JsonColumns:
         types: type of each column, in order of appearance; None for those that are kept as JSON.
     """
 
-    def __init__(self, table: JsonLinesTable) -> None:
+    def __init__(self, table: JsonTable) -> None:
         self._table = table
         found: dict[str, pa.DataType | None] = {}
-        for document in self._objects():
+        for document in self._table.documents():
             for name, value in document.items():
                 found[name] = _common(found.get(name, pa.null()), _type_of(value))
         self.types = {name: _final(data_type) for name, data_type in found.items()}
@@ -45,7 +43,7 @@ class JsonColumns:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All columns, batch by batch; what is kept as JSON as strings that hold it."""
         held: list[Mapping[str, Any]] = []
-        for document in self._objects():
+        for document in self._table.documents():
             held.append(document)
             if len(held) == READ_ROWS:
                 yield self._batch(held)
@@ -68,12 +66,6 @@ class JsonColumns:
                     "their own form."
                 ) from error
         return pa.RecordBatch.from_arrays(arrays, names=list(self.types))
-
-    def _objects(self) -> Iterator[dict[str, Any]]:
-        with reading(self._table.path, "JSON Lines"), open_bytes(self._table.path, 0) as file:
-            for content in lines_of(file):
-                if content.strip():
-                    yield json.loads(content.decode("utf-8-sig"))
 
 
 def _type_of(value: Any) -> pa.DataType | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,12 +11,10 @@ from scorer.files import replacing, writing
 from scorer.review.arrow_edits import write_arrow
 from scorer.review.edits import Edits
 from scorer.review.parquet_edits import write_parquet
-from scorer.review.text_edits import edited_lines, edited_records
+from scorer.review.text_edits import edited_text
 from scorer.sources.columnar import ArrowTable, ParquetTable
-from scorer.sources.delimited import DelimitedTable
-from scorer.sources.storage import reading
 from scorer.sources.table import Table
-from scorer.sources.text_stream import COMPRESSIONS
+from scorer.sources.text_stream import COMPRESSIONS, TextTable
 
 
 def rewrite(table: Table, output: Path, edits: Edits) -> None:
@@ -40,9 +36,9 @@ def rewrite(table: Table, output: Path, edits: Edits) -> None:
             write_parquet(table, temporary, edits)
         elif isinstance(table, ArrowTable):
             write_arrow(table, temporary, edits)
-        else:
+        elif isinstance(table, TextTable):
             with pa.output_stream(str(temporary), compression=_text_compression(table.name)) as file:
-                for piece in _text(table, edits):
+                for piece in edited_text(table, edits):
                     file.write(piece)
 
 
@@ -63,17 +59,6 @@ def refuse_another_format(table: Table, output: Path) -> None:
             f"the data is '{table.name}', and the output '{output}' would be another format. Give a name that ends in "
             f"{endings(table.name)}, or --as-datasets for a folder that `datasets` loads."
         )
-
-
-def _text(table: Table, edits: Edits) -> Iterator[bytes]:
-    compression = _text_compression(table.name)
-    with reading(table.name, "text"), pa.input_stream(table.name, compression=compression) as file:
-        if isinstance(table, DelimitedTable):
-            text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-            for record in edited_records(text, table.delimiter, edits):
-                yield record.encode()
-        else:
-            yield from edited_lines(io.BufferedReader(file), edits)
 
 
 def _text_compression(name: str) -> str | None:

@@ -10,7 +10,7 @@ from scorer.errors import DataError
 from scorer.sources import file_kinds
 from scorer.sources.columnar import ArrowTable, ParquetTable
 from scorer.sources.delimited import DelimitedTable
-from scorer.sources.json_lines import JsonLinesTable
+from scorer.sources.json_lines import JsonTable
 from scorer.sources.storage import FileTable
 from scorer.sources.table import Table
 from scorer.sources.text_stream import COMPRESSIONS
@@ -24,9 +24,9 @@ FORMATS: dict[str, Callable[[str], Table]] = {
     ".ipc": ArrowTable,
     ".csv": lambda path: DelimitedTable(path, ","),
     ".tsv": lambda path: DelimitedTable(path, "\t"),
-    ".jsonl": JsonLinesTable,
-    ".ndjson": JsonLinesTable,
-    ".json": JsonLinesTable,
+    ".jsonl": JsonTable,
+    ".ndjson": JsonTable,
+    ".json": JsonTable,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 
@@ -32,6 +33,8 @@ _LOOSE_LABELS = (
     *("class_label", "stance", "toxicity", "y"),
 )
 _IDS = ("id",)
+# What tells a row of a data set from other objects.
+KNOWN_NAMES = frozenset((*_TEXTS, *_LABELS, *itertools.chain.from_iterable(_PAIRS)))
 
 # Last words of names of further texts.
 _TEXT_WORDS = (

@@ -15,6 +15,7 @@ class HubTable:
     """One split, downloaded and memory-mapped by `datasets`."""
 
     places = None
+    remarks = ()
 
     def __init__(self, dataset: Any, name: str) -> None:
         self.name = name

@@ -1,80 +1,140 @@
-"""JSON Lines, as UTF-8, plain or compressed: one object per line. Values keep their types."""
+"""JSON files: an object per line, an array of objects, or a table in one object. Values keep their types and digits."""
 
 from __future__ import annotations
 
 import itertools
 import json
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from scorer.errors import DataError
-from scorer.sources.storage import FileTable, reading
-from scorer.sources.table import READ_BYTES, READ_ROWS, Place, Places
-from scorer.sources.text_stream import lines_of, open_bytes, utf8_message
+from scorer.sources.json_forms import SAID, Element, Form, cells_of, find_form, stream_elements
+from scorer.sources.json_values import BLANKS, column_of, decode, members, plain_members, usual_type
+from scorer.sources.table import READ_BYTES, READ_ROWS, Place
+from scorer.sources.text_encoding import BYTE_ORDER_MARK
+from scorer.sources.text_stream import TextTable, lines_of
 
 # Objects that tell which keys there are.
 SCHEMA_ROWS = 1_000
+_BLANK = BLANKS.encode()
+_START = Place(0, 0, 0)
 
 
-class _Line(NamedTuple):
-    """A line that holds something: its number from 1, the byte where it begins, and its bytes."""
+class _Row(NamedTuple):
+    """An object as it stands: its line from 1, the byte where it begins, its bytes, and what they hold if known."""
 
     number: int
     byte: int
     content: bytes
+    values: dict[str, Any] | None = None
+    sources: dict[str, bytes] | None = None
 
 
-class JsonLinesTable(FileTable):
-    """A file with one JSON object per line."""
+class JsonTable(TextTable):
+    """A file of JSON objects, each of which is a row."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
-        self.places: Places = Places()
+    what = "JSON"
+
+    @cached_property
+    def form(self) -> Form:
+        """What the file is as a whole, by a look at its beginning."""
+        with self.open() as file:
+            form = find_form(file)
+        self.say(f"'{self.name}' is read as {SAID[form]}." if form != "lines" else None)
+        return form
 
     def schema(self) -> pa.Schema:
-        """Keys of the first thousand objects, in order of appearance, with types as far as they show."""
-        names: dict[str, pa.DataType] = {}
-        for line in itertools.islice(self._lines(Place(0, 0, 0)), SCHEMA_ROWS):
-            for key, value in self._object(line).items():
-                if names.get(key, pa.null()) == pa.null():
-                    names[key] = _type_of(value)
-        if not names:
+        """Keys of the first thousand objects, in order of appearance, with the type that most of the values have."""
+        values: dict[str, list[Any]] = {}
+        for row in itertools.islice(self._rows(_START), SCHEMA_ROWS):
+            for key, value in self._object(row).items():
+                values.setdefault(key, []).append(value)
+        if not values:
             raise DataError(f"'{self.name}' is empty: it holds no JSON object.")
         try:
-            return pa.schema(list(names.items()))
+            return pa.schema([pa.field(key, usual_type(found)) for key, found in values.items()])
         except UnicodeEncodeError as error:
             raise DataError(f"'{self.name}' holds a key that is not valid Unicode: {error.object!r}.") from error
 
     def batches(self, columns: Sequence[str], start: int = 0) -> Iterator[pa.RecordBatch]:
         """Record batches from row `start` on; a key that an object lacks is null."""
-        place = self.places.before(start) or Place(0, 0, 0)
-        lines = self._lines(place)
-        for _ in itertools.islice(lines, start - place.row):
+        place = self.places.before(start) or _START
+        rows = self._rows(place)
+        for _ in itertools.islice(rows, start - place.row):
             pass
-        while piece := _piece(lines):
+        while piece := _piece(rows):
             self.places.add(Place(start, piece[0].byte, piece[0].number - 1))
             start += len(piece)
-            objects = [(line.number, self._object(line)) for line in piece]
-            arrays = [self._column(objects, column) for column in columns]
+            objects = [self._object(row) for row in piece]
+            arrays = [
+                column_of([values.get(column) for values in objects], (_source(row, column) for row in piece))
+                for column in columns
+            ]
             yield pa.RecordBatch.from_arrays(arrays, names=list(columns))
 
-    def _lines(self, place: Place) -> Iterator[_Line]:
-        """Lines that are not blank."""
+    def documents(self) -> Iterator[dict[str, Any]]:
+        """All rows as they are, with values of every type."""
+        for row in self._rows(_START):
+            found = plain_members(row.content if row.sources is None else row.sources)
+            yield {key: value for key, (value, _) in found.items()}
+
+    def elements(self, place: Place = _START) -> Iterator[Element]:
+        """The objects of a file that is an array or objects one behind the other; see `stream_elements`."""
+        with self.open(place.byte) as file:
+            try:
+                yield from stream_elements(file, self.form, byte=place.byte, line=place.line)
+            except DataError as error:
+                raise DataError(f"cannot read '{self.name}': {error}. It may be damaged or cut short.") from error
+
+    def document(self) -> bytes:
+        """The whole file, where it is one object."""
+        with self.open() as file:
+            return b"".join(iter(lambda: bytes(file.read(2**24)), b""))
+
+    def _rows(self, place: Place) -> Iterator[_Row]:
+        match self.form:
+            case "lines":
+                yield from self._lines(place)
+            case "array" | "objects":
+                for element in self.elements(place):
+                    if element.content:
+                        yield _Row(element.line + 1, element.byte, element.content)
+            case form:
+                yield from self._cells(form, place.row)
+
+    def _lines(self, place: Place) -> Iterator[_Row]:
+        """Lines that hold something."""
         byte = place.byte
-        with reading(self.path, "JSON Lines"), open_bytes(self.path, byte) as file:
+        with self.open(byte) as file:
             for number, content in enumerate(lines_of(file), start=place.line + 1):
-                if content.strip():
-                    yield _Line(number, byte, content)
+                text = content.removeprefix(BYTE_ORDER_MARK) if number == 1 else content
+                if text.strip(_BLANK):
+                    yield _Row(number, byte, text)
                 byte += len(content) + 1
 
-    def _object(self, line: _Line) -> dict[str, Any]:
-        where = f"line {line.number:,} of '{self.name}'"
+    def _cells(self, form: Form, start: int) -> Iterator[_Row]:
+        """Rows of a document of one object; places are rows alone, as nothing can be entered."""
+        content = self.document()
         try:
-            document = json.loads(line.content.decode("utf-8-sig" if line.number == 1 else "utf-8"))
-        except UnicodeDecodeError as error:
-            raise DataError(utf8_message(self.path, line.number, error)) from error
+            cells = cells_of(content, form)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"cannot read '{self.name}' as {SAID[form]}: {error}.") from error
+        except DataError as error:
+            raise DataError(f"cannot read '{self.name}' as {SAID[form]}: {error}.") from error
+        for row in itertools.islice(cells.rows, start, None):
+            sources = {name: content[begin:end] for name, (begin, end) in row.items()}
+            size = b"".join(sources.values())  # its length is the row's
+            yield _Row(1, 0, size, {name: decode(source) for name, source in sources.items()}, sources)
+
+    def _object(self, row: _Row) -> dict[str, Any]:
+        if row.values is not None:
+            return row.values
+        where = f"line {row.number:,} of '{self.name}'"
+        try:
+            document = decode(row.content)
         except json.JSONDecodeError as error:
             raise DataError(
                 f"{where} is not JSON: {error.msg}, at character {error.pos + 1:,}. JSON Lines hold one object per "
@@ -88,61 +148,26 @@ class JsonLinesTable(FileTable):
             )
         return document
 
-    def _column(self, piece: list[tuple[int, dict[str, Any]]], column: str) -> pa.Array:
-        values = [document.get(column) for _, document in piece]
-        kinds = {type(value) for value in values if value is not None}
-        if kinds <= {str, int}:
-            # Numbers beside strings, as in a label column of 3, "3" and "sports", become strings.
-            try:
-                if kinds == {int}:
-                    return pa.array(values, pa.int64())
-                return pa.array([value if value is None else str(value) for value in values], pa.large_string())
-            except (OverflowError, pa.ArrowInvalid, UnicodeEncodeError):
-                pass  # the row at fault is named below
-        if kinds == {bool}:
-            return pa.array(values, pa.bool_())
-        for number, document in piece:
-            value = document.get(column)
-            if value is not None and not _is_readable(value):
-                raise DataError(
-                    f"line {number:,} of '{self.name}': '{column}' is {_json_type(value)} "
-                    f"({_excerpt(value)}); a string of valid Unicode or an integer is expected."
-                )
-        raise DataError(
-            f"column '{column}' of '{self.name}' mixes true/false with other values. Write it as integers or names."
-        )
 
-
-def _piece(lines: Iterator[_Line]) -> list[_Line]:
-    """The next lines, as many as make a record batch."""
+def _piece(rows: Iterator[_Row]) -> list[_Row]:
+    """The next rows, as many as make a record batch."""
     piece, size = [], 0
-    for line in lines:
-        piece.append(line)
-        size += len(line.content)
+    for row in rows:
+        piece.append(row)
+        size += len(row.content)
         if len(piece) == READ_ROWS or size >= READ_BYTES:
             break
     return piece
 
 
-def _type_of(value: Any) -> pa.DataType:
-    kinds = {str: pa.string(), bool: pa.bool_(), int: pa.int64(), float: pa.float64(), type(None): pa.null()}
-    if isinstance(value, list):
-        return pa.list_(pa.null())
-    return kinds.get(type(value), pa.struct([]))
-
-
-def _is_readable(value: Any) -> bool:
-    if isinstance(value, str):
-        return not any("\ud800" <= character <= "\udfff" for character in value)
-    return isinstance(value, int) and (isinstance(value, bool) or -(2**63) <= value < 2**63)
+def _source(row: _Row, column: str) -> bytes | None:
+    """The bytes of a row's value."""
+    if row.sources is not None:
+        return row.sources.get(column)
+    found = [member for member in members(row.content) if member.key == column]
+    return row.content[found[-1].start : found[-1].end] if found else None
 
 
 def _json_type(value: Any) -> str:
-    kinds = {dict: "an object", list: "a list", str: "a string", float: "a float", bool: "true or false"}
-    kinds[int] = "an integer beyond 64 bits" if isinstance(value, int) and abs(value) >= 2**63 else "an integer"
-    return kinds.get(type(value), "null")
-
-
-def _excerpt(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 40 else text[:40] + "…"
+    kinds = {list: "a list", str: "a string", bool: "true or false", type(None): "null"}
+    return kinds.get(type(value), "a number")

@@ -14,6 +14,7 @@ from scorer.config import RunConfig
 from scorer.errors import DataError, UsageError
 from scorer.sources.columnar import ArrowTable
 from scorer.sources.columns import check_columns, choose_columns, class_label_names
+from scorer.sources.delimited import DelimitedTable
 from scorer.sources.folders import data_files, is_data_name
 from scorer.sources.formats import FORMATS, format_of, open_table, refuse_misnamed
 from scorer.sources.guesses import texts_beside
@@ -24,8 +25,11 @@ from scorer.sources.source import LeftOut, Source
 from scorer.sources.splits import files_of_split
 from scorer.sources.storage import expand
 from scorer.sources.table import Table
+from scorer.sources.text_stream import TextOptions, TextTable
 from scorer.urls import is_url, without_secrets
 
+# Remarks on how files are read that are said, before they are only counted.
+MOST_REMARKS = 5
 _HUB_ID = re.compile(r"(?=.{1,200}$)[\w][\w.-]*(/[\w][\w.-]*)?")
 _SPLIT_OF_FILES = "--split applies to hub data sets, saved DatasetDicts and folders; '{}' is none. Leave it out."
 
@@ -44,7 +48,9 @@ def open_source(config: RunConfig, notify: Callable[[str], None]) -> Source:
         MissingExtraError: a hub data set without the `datasets` package.
     """
     tables, kind = _tables(config, notify)
+    _set_text_options(tables, config)
     schemas, left_out = _schemas(tables, skip_bad_files=config.skip_bad_files)
+    _say_remarks([table for table, _ in schemas], notify)
     first = schemas[0][0]
     columns = choose_columns(
         schemas[0][1],
@@ -80,6 +86,33 @@ def open_source(config: RunConfig, notify: Callable[[str], None]) -> Source:
         raise DataError(f"no file of {kind} can be read; the first: {left_out[0]}")
     names = None if class_names else name_column((schema for _, schema in schemas), columns.label)
     return Source(tuple(good), columns, class_names, kind, tuple(left_out), names)
+
+
+def _set_text_options(tables: list[Table], config: RunConfig) -> None:
+    """Tell text files how the user wants them read.
+
+    Raises:
+        UsageError: no file is of the format that an option is for.
+    """
+    options = TextOptions(config.delimiter, config.quoting, config.encoding)
+    texts = [table for table in tables if isinstance(table, TextTable)]
+    for table in texts:
+        table.options = options
+    if not texts and options.encoding is not None:
+        raise UsageError(f"--encoding applies to CSV, TSV and JSON; '{tables[0].name}' is none of them. Leave it out.")
+    delimited = any(isinstance(table, DelimitedTable) for table in texts)
+    for option, given in (("delimiter", options.delimiter is not None), ("quoting", options.quoting != "auto")):
+        if given and not delimited:
+            raise UsageError(f"--{option} applies to CSV and TSV; '{tables[0].name}' is neither. Leave it out.")
+
+
+def _say_remarks(tables: list[Table], notify: Callable[[str], None]) -> None:
+    """Say how files are read that are not read as their names say; the first of them."""
+    remarks = [remark for table in tables for remark in table.remarks]
+    for remark in remarks[:MOST_REMARKS]:
+        notify(remark)
+    if len(remarks) > MOST_REMARKS:
+        notify(f"And {len(remarks) - MOST_REMARKS:,} more files are read otherwise than their names say.")
 
 
 def _schemas(tables: list[Table], *, skip_bad_files: bool) -> tuple[list[tuple[Table, pa.Schema]], list[LeftOut]]:

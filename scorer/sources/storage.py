@@ -106,12 +106,14 @@ class FileTable:
     Attributes:
         name: the path, or the URL without secrets.
         places: where rows begin.
+        remarks: what a person should hear of how the file is read; complete when `schema` was asked.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.name = without_secrets(path)
         self.places: Places | None = None
+        self.remarks: tuple[str, ...] = ()
 
     def identity(self) -> Mapping[str, object]:
         """Size, and time of modification or version."""

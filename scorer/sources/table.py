@@ -58,6 +58,11 @@ class Table(Protocol):
         """Where rows begin, for formats that do not say so themselves."""
         ...
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a person should hear of how it is read; complete when `schema` was asked."""
+        ...
+
     def identity(self) -> Mapping[str, object]:
         """What changes when the content does, such as size and time of modification: plain JSON values.
 

@@ -1,22 +1,92 @@
-"""Bytes of text files, plain or compressed (.gz, .zst, .bz2), from any place on; and lines that are not UTF-8."""
+"""Bytes of text files, plain or compressed (.gz, .zst, .bz2) and in any encoding, as UTF-8 from any place on."""
 
 from __future__ import annotations
 
-import itertools
+import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from scorer.errors import DataError
-from scorer.sources.storage import open_file, reading
+from scorer.config import Quoting
+from scorer.sources.storage import FileTable, open_file, reading
+from scorer.sources.table import Places
+from scorer.sources.text_encoding import UTF_8, Decoding, find_encoding, refuse_foreign
 from scorer.urls import without_secrets
 
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
 # Bytes taken from a file at a time.
 BLOCK_BYTES = 4 * 2**20
+# Bytes at a file's beginning by which is decided how the whole of it is read.
+LOOK_BYTES = 2**20
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TextOptions:
+    """How the user wants text files read; what is not given is found by a look.
+
+    Attributes:
+        delimiter: the character between the fields of delimited text, or a name of it.
+        quoting: how a quote stands in quoted text: doubled, behind a backslash, or (none) quotes are text.
+        encoding: a codec of Python.
+    """
+
+    delimiter: str | None = None
+    quoting: Quoting = "auto"
+    encoding: str | None = None
+
+
+class TextTable(FileTable):
+    """What tables of one text file share.
+
+    Attributes:
+        places: where rows begin, in bytes of UTF-8.
+        options: how the user wants it read; settled before the first reading.
+        what: the format, for messages.
+    """
+
+    what = "text"
+
+    def __init__(self, path: str, options: TextOptions | None = None) -> None:
+        super().__init__(path)
+        self.places: Places = Places()
+        self.options = options or TextOptions()
+
+    @contextmanager
+    def open(self, start: int = 0) -> Iterator[Any]:
+        """The text as UTF-8, from byte `start` on; has `read`. A plain UTF-8 file is entered there at once.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        encoding = self.encoding
+        with reading(self.path, self.what), open_bytes(self.path, start if encoding == UTF_8 else 0) as file:
+            if encoding == UTF_8:
+                yield file
+                return
+            decoding = Decoding(file, encoding)
+            _pass_over(decoding, start)
+            yield decoding
+
+    @cached_property
+    def encoding(self) -> str:
+        """The codec of the file."""
+        with reading(self.path, self.what), open_bytes(self.path) as file:
+            head = read_whole(file, LOOK_BYTES)
+        encoding = find_encoding(head, self.options.encoding)
+        if encoding == UTF_8 and self.options.encoding is None:
+            self.say(refuse_foreign(head, self.name))
+        elif encoding != UTF_8 and self.options.encoding is None:
+            self.say(f"'{self.name}' is read as {encoding}.")
+        return encoding
+
+    def say(self, sentence: str | None) -> None:
+        """Add a sentence on how the file is read to what a person should hear."""
+        if sentence is not None:
+            self.remarks = (*self.remarks, sentence)
 
 
 @contextmanager
@@ -32,9 +102,22 @@ def open_bytes(path: str, start: int = 0) -> Iterator[Any]:
             yield file
             return
         with pa.CompressedInputStream(file, compression) as stream:
-            while start > 0 and (passed := stream.read(min(start, BLOCK_BYTES))):
-                start -= len(passed)
+            _pass_over(stream, start)
             yield stream
+
+
+def _pass_over(stream: Any, size: int) -> None:
+    while size > 0 and (passed := stream.read(min(size, BLOCK_BYTES))):
+        size -= len(passed)
+
+
+def read_whole(file: Any, size: int) -> bytes:
+    """So many bytes of a stream, or all where there are fewer: streams may give less than they are asked for."""
+    pieces, left = [], size
+    while left > 0 and (piece := file.read(left)):
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)
 
 
 def lines_of(file: Any) -> Iterator[bytes]:
@@ -49,23 +132,3 @@ def lines_of(file: Any) -> Iterator[bytes]:
             yield from lines
     if last := b"".join(rest):
         yield last
-
-
-def not_utf8(path: str, lines: int | None = None) -> DataError | None:
-    """What to say of the first line that is not UTF-8, among the first `lines` or all; None when all are."""
-    with reading(path, "text"), open_bytes(path) as file:
-        for number, line in enumerate(itertools.islice(lines_of(file), lines), start=1):
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                return DataError(utf8_message(path, number, error))
-    return None
-
-
-def utf8_message(path: str, line: int, error: UnicodeDecodeError) -> str:
-    """What to say of a line that is not UTF-8."""
-    encoding = "UTF-16" if line == 1 and error.object[:2] in {b"\xff\xfe", b"\xfe\xff"} else "WINDOWS-1252"
-    return (
-        f"line {line:,} of '{without_secrets(path)}' is not valid UTF-8 (byte 0x{error.object[error.start]:02x} at "
-        f"position {error.start:,}). Convert the file, for example: iconv -f {encoding} -t UTF-8 IN > OUT"
-    )

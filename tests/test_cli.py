@@ -168,7 +168,7 @@ def test_demo_finds_the_planted_errors_and_says_what_to_do_next(scorer: Scorer, 
 def test_a_signal_ends_the_run_at_once_and_says_how_to_go_on(
     sent: signal.Signals, code: int, word: str, *, model: Path, scorer: Scorer, tmp_path: Path
 ) -> None:
-    data = [str(demo_corpus())] * 8
+    data = [str(demo_corpus())] * 8  # two share a shard
     command = [sys.executable, "-m", "scorer", "run", str(model), *data, "-o", "out", "--overwrite"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     while not list(tmp_path.glob("out/scores/part-*.parquet")):
@@ -180,12 +180,12 @@ def test_a_signal_ends_the_run_at_once_and_says_how_to_go_on(
     assert word in stderr
     assert "Traceback" not in stderr
     assert not [path for path in tmp_path.rglob("*") if ".tmp" in path.name or path.name in {"run.json", "run.lock"}]
-    (done, resuming) = re.findall(r"(\d) of 8 shards are finished. Go on with: (scorer run .+)", stderr)[0]
+    (done, resuming) = re.findall(r"(\d) of 4 shards are finished. Go on with: (scorer run .+)", stderr)[0]
     assert int(done) >= 1
     assert "--overwrite" not in resuming
     again = scorer(*shlex.split(resuming)[1:], cwd=tmp_path)
     assert again.returncode == 0, again.stderr
-    assert f"Going on with an earlier run: {done} of 8 shards are finished." in again.stderr
+    assert f"Going on with an earlier run: {done} of 4 shards are finished." in again.stderr
     assert pl.read_parquet(tmp_path / "out" / "ranked.parquet").height == 8 * 4_000
 
 

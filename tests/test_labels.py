@@ -404,3 +404,12 @@ def test_a_class_is_written_as_the_data_write_it(
 ) -> None:
     spelled = spelled_labels(resolve_labels(counts, names, **options), counts)
     assert [spelled.get(index) for index in range(len(names))] == expected
+
+
+def test_a_number_that_could_be_two_names_is_no_index() -> None:
+    with pytest.raises(LabelError, match="match no label"):
+        encode(["1.00"], model=("1", "1.0"))
+
+
+def test_declared_names_that_a_map_leaves_out_are_read_by_name() -> None:
+    assert encode([0, 1], class_names=("sports", "cats"), label_map={"cats": "World"}) == [1, 0]

@@ -42,7 +42,7 @@ texts = st.sampled_from(
     ["", "2024-01-01", "2024-01-01 10:00:00", "1", "1.0", "true", "null", "[1]", '{"a":1}', "é😀\n"]
 )
 whole = st.integers(-(2**40), 2**40)
-simple = st.none() | st.booleans() | whole | st.floats(-1e9, 1e9, width=32) | texts
+simple = st.none() | st.booleans() | whole | st.integers(-9999, 9999).map(lambda n: n / 8) | texts
 values = st.recursive(
     simple, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("ab"), inner, max_size=2)
 )
@@ -174,7 +174,7 @@ def test_labels_that_are_none_of_the_model_s_are_not_lost(tmp_path: Path) -> Non
     lines = [json.dumps({"text": f"row {row}", "label": label}) for row, label in enumerate(labels)]
     (tmp_path / "data.jsonl").write_text("\n".join(lines))
     encoder = resolve_labels(
-        {"neg": 1, "junk": 1, "spam": 1}, NAMES, label_map={"neg": "neg", "junk": None, "spam": None}
+        dict.fromkeys(labels, 1) | {"neg": 100}, NAMES, label_map={"neg": "neg", "junk": None, "spam": None}
     )
     edits = Edits("data", 7, "label", {}, frozenset(), keep_original=False)
     table = JsonTable(str(tmp_path / "data.jsonl"))

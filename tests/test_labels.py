@@ -261,11 +261,11 @@ def test_a_fold_that_fits_two_names_fits_none() -> None:
     assert encode(["us", "US", "Us"], counts, model=("US", "us")) == [1, 0, UNKNOWN]
 
 
-def test_labels_that_the_data_tell_apart_are_not_folded_together() -> None:
-    settled = resolve_labels({"US": 50, "de": 50, "us": 5}, ("US", "de"))
-    assert [settled.encode_value(label) for label in ("US", "us")] == [0, UNKNOWN]
-    assert "5 rows have a label that differs" in settled.warnings[0]
-    assert encode([" US", "US"], model=("US", "de")) == [0, 0]
+def test_spellings_of_one_name_are_one_class_and_it_is_said() -> None:
+    settled = resolve_labels({"US": 50, "de": 50, "us": 5, "DE ": 1}, ("US", "de"))
+    assert [settled.encode_value(label) for label in ("US", "us", "DE ")] == [0, 0, 1]
+    assert "are read as one class: 'US', 'us'; 'de', 'DE '" in settled.warnings[0]
+    assert not resolve_labels({"US": 50, " US": 1, "de": 50}, ("US", "de")).warnings
 
 
 def test_names_that_read_like_nothing_are_names_where_the_model_has_them() -> None:

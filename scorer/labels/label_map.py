@@ -58,7 +58,7 @@ def map_classes(label_map: Mapping[str, Target], model_labels: Sequence[str]) ->
         LabelError: a target is no label of the model, or could be two.
     """
     texts = {key: target_text(target) for key, target in label_map.items() if target is not None}
-    named = match(texts.values(), [(name, index) for index, name in enumerate(model_labels)], apart=False)
+    named = match(texts.values(), [(name, index) for index, name in enumerate(model_labels)])
     forms = {fold(name) for name in model_labels}
     classes: dict[str, int] = {}
     by_index: dict[str, int] = {}

@@ -133,7 +133,7 @@ def _letters(text: str) -> str:
 
 def _difference(label: str, name: str) -> str:
     if fold(label) == fold(name):
-        return "the same but for case or character forms, and the data or the model have another that is nearer"
+        return "the same but for case or character forms, and the model has another such name"
     label, name = fold(label), fold(name)
     parts = []
     for what, start, stop, there, end in difflib.SequenceMatcher(None, label, name, autojunk=False).get_opcodes():

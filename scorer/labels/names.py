@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from scorer.labels.encoder import UNKNOWN, UNKNOWN_SHARE, LabelEncoder
 from scorer.labels.messages import listed, mismatch
-from scorer.labels.spelling import fold, manner, match
+from scorer.labels.spelling import manner, match, neat
 
 
 def read_names(
@@ -46,14 +46,16 @@ def _written(absent: set[int], matched: Mapping[str, int], model_labels: Sequenc
 
 
 def _twins(rows: Mapping[str, int], matched: Mapping[str, int]) -> tuple[str, ...]:
-    """A warning of labels that are left out because the data tell them from another by case or the like."""
-    better = {fold(label): label for label in matched}
-    twins = [label for label in rows if label not in matched and rows[label] and fold(label) in better]
+    """A warning of labels that the data tell apart by more than notation and that are read as one class."""
+    spellings: dict[int, dict[str, str]] = {}
+    for label, index in matched.items():
+        if rows[label]:
+            spellings.setdefault(index, {}).setdefault(neat(label), label)
+    twins = [listed(labels.values()) for labels in spellings.values() if len(labels) > 1]
     if not twins:
         return ()
-    count = sum(rows[label] for label in twins)
+    more = f"; and {len(twins) - 3} more" if len(twins) > 3 else ""
     return (
-        f"{count:,} rows have a label that differs from another of the data in case or character forms only "
-        f"({listed(twins)} beside {listed(better[fold(label)] for label in twins)}) and will be rejected. Where both "
-        "mean one class, say so with --label-map FILE.",
+        "labels that differ in case or character forms only are read as one class: "
+        f"{'; '.join(twins[:3])}{more}. Where they mean different things, say so with --label-map FILE.",
     )

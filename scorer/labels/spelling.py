@@ -37,16 +37,14 @@ def fold(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", compatible).split())
 
 
-def match(labels: Iterable[str], names: Iterable[tuple[str, int]], *, apart: bool = True) -> dict[str, int]:
+def match(labels: Iterable[str], names: Iterable[tuple[str, int]]) -> dict[str, int]:
     """Classes of labels by their names: on the exact text first, then neat, then folded.
 
-    A form that several classes share fits none of them. A folded label fits nothing where the data hold a better fit
-    for the same form beside it: data that tell "US" from "us" mean two things.
+    A form that several classes share fits none of them.
 
     Args:
         labels: labels of the data.
         names: names and their classes.
-        apart: whether labels that stand beside each other mean different things.
 
     Returns:
         The class of every label that has one.
@@ -57,9 +55,8 @@ def match(labels: Iterable[str], names: Iterable[tuple[str, int]], *, apart: boo
         classes: dict[str, set[int]] = {}
         for name, index in names:
             classes.setdefault(form(name), set()).add(index)
-        better = {fold(label) for label in found} if form is fold and apart else set()
         fits = {label: classes.get(form(label), set()) for label in left}
-        found |= {label: next(iter(fit)) for label, fit in fits.items() if len(fit) == 1 and form(label) not in better}
+        found |= {label: next(iter(fit)) for label, fit in fits.items() if len(fit) == 1}
         left = dict.fromkeys(label for label, fit in fits.items() if not fit)
     return found
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from scorer.errors import DataError
 from scorer.parity_texts import BUILT_IN_TEXTS, ODD_TEXTS
+from scorer.sources.formats import open_table, refuse_misnamed
+from scorer.sources.values import text_values
 
 # Texts of a person's file: so many are compared with PyTorch, one by one, and so many between two graphs.
 PARITY_TEXTS = 64
@@ -67,7 +69,7 @@ def read_texts(calibration: Path | None) -> tuple[str, ...]:
     """The first texts of a person's file, or the built-in ones.
 
     Args:
-        calibration: a .txt file with a text per line, or a .jsonl, .csv or .parquet file with a column `text`.
+        calibration: a .txt file with a text per line, or a data file as a run reads it, with a column `text`.
 
     Raises:
         DataError: the file cannot be read or holds no text.
@@ -76,9 +78,7 @@ def read_texts(calibration: Path | None) -> tuple[str, ...]:
         return BUILT_IN_TEXTS
     try:
         texts = [text for text in _read_column(calibration) if text and text.strip()]
-    except DataError:
-        raise
-    except Exception as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read calibration texts from '{calibration}': {error}") from error
     if not texts:
         raise DataError(f"calibration file '{calibration}' holds no text.")
@@ -87,21 +87,19 @@ def read_texts(calibration: Path | None) -> tuple[str, ...]:
 
 def _read_column(file: Path) -> list[str | None]:
     """Texts of a file, up to a few times as many as will be used, since some may be empty."""
-    import polars as pl
-
     rows = 2 * CALIBRATION_TEXTS
-    kind = file.suffix.lower()
-    if kind == ".txt":
+    if file.suffix.lower() == ".txt":
         with file.open(encoding="utf-8") as lines:
             return [line.rstrip("\n") for line, _ in zip(lines, range(rows), strict=False)]
-    if kind in {".jsonl", ".ndjson"}:
-        frame = pl.read_ndjson(file, n_rows=rows)
-    elif kind == ".csv":
-        frame = pl.read_csv(file, n_rows=rows)
-    elif kind == ".parquet":
-        frame = pl.read_parquet(file, n_rows=rows)
-    else:
-        raise DataError(f"calibration file '{file}' must be .txt (a text per line), .jsonl, .csv or .parquet.")
-    if "text" not in frame.columns:
-        raise DataError(f"calibration file '{file}' has no column 'text', only {', '.join(frame.columns)}. Rename one.")
-    return frame["text"].cast(pl.String).to_list()
+    table = open_table(str(file))
+    refuse_misnamed(table)
+    names = table.schema().names
+    if "text" not in names:
+        raise DataError(f"calibration file '{file}' has no column 'text', only {', '.join(names)}. Rename one.")
+    texts: list[str | None] = []
+    for batch in table.batches(["text"]):
+        found, invalid = text_values(batch.column("text"))
+        texts += [None if bad else text for text, bad in zip(found.to_pylist(), invalid, strict=True)]
+        if len(texts) >= rows:
+            break
+    return texts

@@ -557,7 +557,7 @@ def test_own_texts_are_used_and_named(bert: Path, tmp_path: Path) -> None:
         ("a.txt", b"\xff\xfe\x00", "cannot read"),
         ("a.csv", b"id,body\n1,x\n", "no column 'text', only id, body"),
         ("a.parquet", b"garbage", "cannot read"),
-        ("a.docx", b"", "must be .txt"),
+        ("a.docx", b"", "cannot tell the format"),
         ("absent.txt", None, "cannot read"),
     ],
 )

@@ -58,7 +58,7 @@ from scorer.commands.help import Command, option
     heading="Parity",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Texts to prove parity on: one per line, or .jsonl, .csv, .parquet with a column `text`. "
+    help="Texts to prove parity on: a .txt file with one per line, or a data file with a column `text`. "
     "[default: a few dozen built-in texts in many languages]",
 )
 @option("--overwrite", heading=OUTPUT, is_flag=True, help="Replace an earlier export in OUT.")

@@ -134,6 +134,8 @@ def _is_generic(indices: Mapping[str, int]) -> bool:
 
 def _refuse_contradiction(names: tuple[str, ...], indices: Mapping[str, int], location: str) -> None:
     """Refuse a label2id that gives a class another name, or a name another class."""
+    if indices == {name: index for index, name in enumerate(names)}:
+        return  # they agree to the letter, be it that names differ in case alone
     folded = [_folded(name) for name in names]
     given = [{_folded(name) for name, index in indices.items() if index == number} for number in range(len(names))]
     beyond = any(index >= len(names) for index in indices.values())

@@ -92,7 +92,7 @@ def prepare(config: RunConfig, listener: Listener | None = None) -> Job:
             segments=model.contract.segments,
         )
     with clock.stage("plan"):
-        source = open_source(config, listener.info)
+        source = open_source(config, listener.info, model.contract.label_names)
         if source.columns.text_pair is not None:
             _refuse_unproved_pairs(source.columns.text_pair, model.contract)
         encoder.check_room(pairs=source.columns.text_pair is not None)
@@ -167,7 +167,7 @@ def write_label_map(config: RunConfig, file: Path, listener: Listener | None = N
         raise UsageError("--write-label-map writes a label map; leave out --label-map and --labels-by-index.")
     listener = listener or Silence()
     label_names = open_model_directory(config.model).contract.label_names
-    source = open_source(config, listener.info)
+    source = open_source(config, listener.info, label_names)
     proposal = propose_map(_plan(config, source).label_counts, label_names, source.class_names)
     write_map(proposal, file)
     return told(proposal, file)

@@ -775,3 +775,16 @@ def test_the_cure_fits_what_the_system_says(tmp_path: Path) -> None:
     ):
         with pytest.raises(OutputError, match=cure):
             run(tmp_path, answers(news, {0: "Sports"}), tmp_path / "data.csv", output)
+
+
+def test_each_file_keeps_its_own_spelling(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "a.csv").write_text("id,text,label\na1,one,WORLD\na2,two,SPORTS\n")
+    (data / "b.csv").write_text("id,text,label\nb1,three,world\nb2,four,sports\nb3,five,sports\n")
+    (data / "c.jsonl").write_text('{"id": "c1", "text": "six", "label": "World"}\n')
+    frame = pl.DataFrame({"id": ["a1", "b1", "c1"], "text": ["one", "three", "six"], "label": ["World"] * 3})
+    run(tmp_path, answers(frame, dict.fromkeys(range(3), "Sports")), data, tmp_path / "out")
+    assert (tmp_path / "out" / "a.csv").read_text() == "id,text,label\na1,one,SPORTS\na2,two,SPORTS\n"
+    assert "b1,three,sports" in (tmp_path / "out" / "b.csv").read_text()
+    assert '"label": "sports"' in (tmp_path / "out" / "c.jsonl").read_text()  # as most of the data has it

@@ -29,6 +29,7 @@ NAMES = ("sport", "world", "tech")
         (REAL, {"LABEL_0": 0, "LABEL_1": 1}, NAMES),  # transformers' own, for two classes
         ({"2": "tech", "0": "sport", "1": "world"}, None, NAMES),
         (REAL, {"Sport": 0, "WORLD ": "1", "tech": 2.0}, NAMES),  # the same in another spelling
+        ({"0": "Pos", "1": "pos", "2": "POS"}, {"Pos": 0, "pos": 1, "POS": 2}, ("Pos", "pos", "POS")),
         (REAL, {"sport": 0}, NAMES),  # says less, and nothing else
         (REAL, {**REAL_INDICES, "technology": 2}, NAMES),  # another name of the same class
         (GENERIC, REAL_INDICES, NAMES),

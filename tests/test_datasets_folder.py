@@ -182,3 +182,15 @@ def test_labels_that_are_none_of_the_model_s_are_not_lost(tmp_path: Path) -> Non
     after = datasets.load_from_disk(str(tmp_path / "out"))
     assert after.features["label"].names == ["neg", "pos", "junk", "spam"]
     assert after["label"][:] == [0, 2, -1, -1, -1, None, 3]
+
+
+def test_what_a_saved_folder_says_of_itself_stays(tmp_path: Path) -> None:
+    made = datasets.Dataset.from_dict({"text": ["a", "b"], "label": NAMES})
+    made.info.description, made.info.license = "mine", "mit"
+    made.save_to_disk(str(tmp_path / "saved"))
+    tables = [ArrowTable(str(file)) for file in (tmp_path / "saved").glob("*.arrow")]
+    edits = [Edits("data", 2, "label", {0: "pos"}, frozenset(), keep_original=False)]
+    counts = dict.fromkeys(NAMES, 1)
+    write_folder(tables, edits, Classes(NAMES, resolve_labels(counts, NAMES), None, NAMES), tmp_path / "out")
+    info = datasets.load_from_disk(str(tmp_path / "out")).info
+    assert (info.description, info.license) == ("mine", "mit")

@@ -175,3 +175,38 @@ def test_a_stray_quote_before_the_end_of_the_look_is_seen(tmp_path: Path, monkey
     assert found[5:7] == [('"stray', "neg"), ("another", "neg")]
     assert len(found) == 206
     assert "quotes as text" in said[0]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        'label\ttext\nneg\tplain\nneg\t"He said so\npos\tthen yes"\nneg\tx\n',
+        'id\ttext\tlabel\n0\tplain\tneg\n1\t"He said so\tneg\n2\t"\tpos\n3\tx\tneg\n',
+    ],
+)
+def test_stray_quotes_of_two_rows_glue_nothing_where_a_label_comes_once(tmp_path: Path, content: str) -> None:
+    (tmp_path / "data.tsv").write_text(content)
+    (tmp_path / "data.csv").write_text(content.replace("\t", ","))
+    said: list[str] = []
+    config = RunConfig(model=tmp_path, data=(str(tmp_path / "data.tsv"),), output=tmp_path)
+    source = open_source(config, said.append, ("neg", "pos"))
+    assert plan_source(source, shard_rows=9, limit=None).rows == 4
+    assert "quotes as text" in said[0]
+    config = RunConfig(model=tmp_path, data=(str(tmp_path / "data.csv"),), output=tmp_path)
+    with pytest.raises(DataError, match="--quoting"):
+        plan_source(open_source(config, said.append, ("neg", "pos")), shard_rows=9, limit=None)
+
+
+def test_json_objects_of_rows_may_lack_keys(tmp_path: Path) -> None:
+    by_id = {"a1": {"text": "a", "label": "neg", "k": 1}, "a2": {"text": "b", "label": "pos"}}
+    by_column = {"text": {"0": "a", "1": "b"}, "label": {"1": "neg", "2": "pos"}}
+    for document, expected in ((by_id, {"neg": 1, "pos": 1}), (by_column, {None: 1, "neg": 1, "pos": 1})):
+        (tmp_path / "data.json").write_text(json.dumps(document))
+        config = RunConfig(model=tmp_path, data=(str(tmp_path / "data.json"),), output=tmp_path)
+        assert plan_source(open_source(config, print), shard_rows=9, limit=None).label_counts == expected
+
+
+def test_a_key_with_a_lone_surrogate_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "data.jsonl").write_text('{"text": "a", "label": "no"}\n{"text": "b", "label": "yes", "k\\ud800": 1}\n')
+    config = RunConfig(model=tmp_path, data=(str(tmp_path / "data.jsonl"),), output=tmp_path)
+    assert plan_source(open_source(config, print), shard_rows=9, limit=None).label_counts == {"no": 1, "yes": 1}

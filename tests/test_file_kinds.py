@@ -76,7 +76,7 @@ HTML = b"\n<!DOCTYPE html><html><body>404</body></html>"
         ("d.arrow", JSONL, r"Let its name end in \.jsonl"),
         ("d.csv", JSONL, "it holds JSON"),
         ("d.tsv", b'[{"text": "a"}]', "it holds JSON"),
-        ("d.csv", gzip.compress(CSV), r"compressed with gzip\. Let its name end in \.gz"),
+        ("d.csv", gzip.compress(CSV, mtime=0), r"compressed with gzip\. Let its name end in \.gz"),
         ("d.jsonl", bz2.compress(JSONL), "compressed with bzip2"),
         ("d.csv.gz", bz2.compress(CSV), "compressed with bzip2"),
         ("d.csv.gz", CSV, r"it is text\. Take '\.gz' away"),

@@ -220,3 +220,65 @@ def test_no_id_column_means_the_numbers_of_the_rows(corpus: pl.DataFrame, tmp_pa
     assert open_source(config, print).columns.id is None
     csv(file, corpus.head(5).rename({"id": "none"}))
     assert open_source(config, print).columns.id == "none"
+
+
+@pytest.mark.parametrize("data", ["folder", "glob", "file"])
+def test_a_link_to_nothing_is_a_file_that_cannot_be_read(
+    data: str, bag: Path, corpus: pl.DataFrame, tmp_path: Path
+) -> None:
+    csv(tmp_path / "data" / "a.csv", corpus.head(5))
+    (tmp_path / "data" / "b.csv").symlink_to("../gone/object")
+    given = {"folder": tmp_path / "data", "glob": tmp_path / "data" / "*.csv", "file": tmp_path / "data" / "b.csv"}[
+        data
+    ]
+    config = RunConfig(model=bag, data=(str(given),), output=tmp_path / "out", provider="cpu")
+    with pytest.raises(DataError, match=r"b\.csv' is a link to '\.\./gone/object', which is gone"):
+        score(config)
+    if data != "file":
+        report = score(dataclasses.replace(config, skip_bad_files=True))
+        assert (report.counts.read, len(report.left_out)) == (5, 1)
+
+
+def test_linked_folders_are_read_once(corpus: pl.DataFrame, tmp_path: Path) -> None:
+    csv(tmp_path / "data" / "a.csv", corpus.head(5))
+    csv(tmp_path / "data" / "z" / "own.csv", corpus.head(5))
+    csv(tmp_path / "elsewhere" / "more.csv", corpus.head(5))
+    (tmp_path / "data" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "data" / "twin").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "data" / "inner").symlink_to(tmp_path / "data" / "z")
+    (tmp_path / "elsewhere" / "loop").symlink_to(tmp_path / "data")
+    assert files_of(tmp_path / "data") == ["a.csv", "linked/more.csv", "z/own.csv"]
+
+
+def test_files_without_a_suffix_are_named(corpus: pl.DataFrame, tmp_path: Path) -> None:
+    csv(tmp_path / "a.csv", corpus.head(5))
+    csv(tmp_path / "part-00000", corpus.head(5))
+    (tmp_path / "LICENSE").write_text("free")
+    said: list[str] = []
+    assert files_of(tmp_path, said) == ["a.csv"]
+    assert "part-00000 (whose name has no suffix" in said[0]
+    assert "LICENSE" not in said[0]
+
+
+def test_empty_parts_hold_no_rows_and_it_is_said(bag: Path, corpus: pl.DataFrame, tmp_path: Path) -> None:
+    csv(tmp_path / "data" / "a.csv", corpus.head(5))
+    (tmp_path / "data" / "b.json").write_text("[]")
+    (tmp_path / "data" / "c.jsonl").write_bytes(b"")
+    (tmp_path / "data" / "d.jsonl").write_bytes(b"\n\n")
+    (tmp_path / "data" / "e.csv").write_bytes(b"")
+    said: list[str] = []
+    assert files_of(tmp_path / "data", said) == ["a.csv"]
+    assert said[0].startswith("4 of 5 files are empty and hold no rows; the first: ")
+    config = RunConfig(model=bag, data=(str(tmp_path / "data"),), output=tmp_path / "out", skip_bad_files=True)
+    report = score(config)
+    assert (report.counts.read, report.left_out) == (5, ())
+    with pytest.raises(DataError, match="empty"):
+        open_source(dataclasses.replace(config, data=(str(tmp_path / "data" / "c.jsonl"),)), said.append)
+
+
+def test_a_file_that_is_given_twice_is_said(corpus: pl.DataFrame, tmp_path: Path) -> None:
+    file = csv(tmp_path / "data" / "a.csv", corpus.head(5))
+    config = RunConfig(model=tmp_path, data=(str(file), str(tmp_path / "data")), output=tmp_path / "out")
+    said: list[str] = []
+    assert len(open_source(config, said.append).tables) == 2
+    assert any("a.csv' is among the data 2 times" in each for each in said)

@@ -104,7 +104,7 @@ WRITERS: dict[str, Callable[[pl.DataFrame, Path], Any]] = {
 
 
 @pytest.mark.parametrize("form", WRITERS)
-@pytest.mark.parametrize("name", ["label_name", "label_text", "category_name"])
+@pytest.mark.parametrize("name", ["label_name", "label_text", "category_name", "Label Name", "labelName", "source"])
 def test_names_that_contradict_the_integers_stop_the_run(tmp_path: Path, form: str, name: str) -> None:
     WRITERS[form](news(ALPHABETICAL, name), tmp_path / form)
     with pytest.raises(LabelError, match=f"column '{name}' calls the rows with the label .* --label-column {name}"):
@@ -124,7 +124,8 @@ def test_names_that_agree_or_are_others_than_the_model_s_are_no_trouble(tmp_path
             pl.when(pl.col("index") == 0).then(pl.lit("Sports")).otherwise(pl.col("label_name")).alias("label_name")
         )
     )
-    for frame in (news(NEWS), wrong, once, news(ALPHABETICAL, "source")):
+    verified = news(NEWS, "verified").with_columns(verified=pl.Series(["World", "World", "World", "Sports"] * 10))
+    for frame in (news(NEWS), wrong, once, verified, news(NEWS, "source")):
         frame.write_parquet(tmp_path / "data.parquet")
         assert settled(tmp_path / "data.parquet").encode_value("3") == 3
 

@@ -12,7 +12,7 @@ from scorer.errors import DataError, LabelError, OutputError
 from scorer.labels import MISSING, UNKNOWN, resolve_labels
 from scorer.labels.label_map import read_label_map
 from scorer.labels.proposal import propose_map, write_map
-from scorer.review.matching import spelled_labels
+from scorer.review.spelling import spelled_labels
 from scorer.sources.label_column import check_label_type
 
 NEWS = ("World", "Sports", "Business", "Sci/Tech")
@@ -413,3 +413,18 @@ def test_a_number_that_could_be_two_names_is_no_index() -> None:
 
 def test_declared_names_that_a_map_leaves_out_are_read_by_name() -> None:
     assert encode([0, 1], class_names=("sports", "cats"), label_map={"cats": "World"}) == [1, 0]
+
+
+@pytest.mark.parametrize("names", [("true", "false"), ("on", "off"), ("Yes", "No")])
+def test_bits_against_names_that_say_the_contrary_stop(names: tuple[str, str]) -> None:
+    with pytest.raises(LabelError, match="the model's class 0 is"):
+        resolve_labels({"0": 5, "1": 5}, names)
+    assert not resolve_labels({"0": 5, "1": 5}, names[::-1]).warnings
+    assert resolve_labels({"0": 5, "1": 5}, names, by_index=True).encode_value("1") == 1
+
+
+def test_bits_against_names_that_seem_to_say_the_contrary_are_warned_of() -> None:
+    settled = resolve_labels({"0": 5, "1": 5}, ("positive", "negative"))
+    assert settled.encode_value("1") == 1
+    assert "0 is taken as 'positive'" in settled.warnings[0]
+    assert not resolve_labels({"0": 5, "1": 5}, ("sport", "world")).warnings

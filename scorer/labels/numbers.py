@@ -19,7 +19,10 @@ from scorer.labels.spelling import fold, number_like, truth, truth_like, whole_n
 RARE = 0.01
 
 _WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-_NO, _YES = {"no", "false", "negative", "neg", "incorrect"}, {"yes", "true", "positive", "pos", "correct"}
+_NO = {"no", "false", "off", "negative", "neg", "incorrect"}
+_YES = {"yes", "true", "on", "positive", "pos", "correct"}
+# Names that are truths themselves; 1 is never the class of such a no.
+_TRUTH_NAMES = [{"no", "yes"}, {"false", "true"}, {"off", "on"}]
 _NEGATIONS = ("not", "non", "no", "un")
 _CURES = f"Say which with --labels-by-index or --label-map FILE ({WRITES_MAP})"
 
@@ -39,7 +42,7 @@ def read_numbers(
         LabelError: a number could mean one class by name and another by position.
     """
     classes = range(len(model_labels))
-    truths_warned = _check_truths(numbers, model_labels)
+    warnings = _check_truths(numbers, model_labels)
     by_number = _by_number(model_labels)
     named = {
         label: index
@@ -65,7 +68,7 @@ def read_numbers(
         return LabelEncoder({**table, **named}, f"numbers that are the model's names ({len(named)} found)")
     refuse_other_counting(rows, numbers, model_labels)
     encoder = _by_index(rows, numbers, table, model_labels, "taken as the model's class indices")
-    return dataclasses.replace(encoder, warnings=truths_warned)
+    return dataclasses.replace(encoder, warnings=warnings or _check_bits(numbers, model_labels))
 
 
 def read_by_index_on_request(
@@ -183,13 +186,13 @@ def _check_truths(numbers: Mapping[str, int], model_labels: Sequence[str]) -> tu
     """
     if not _are_truths(numbers):
         return ()
-    meanings = _meanings(model_labels) if len(model_labels) == 2 else None
-    if meanings is None or meanings == (1, 0):
+    order = meanings(model_labels) if len(model_labels) == 2 else None
+    if order is None or order == (1, 0):
         raise LabelError(
             "the data's labels are true and false, and which classes these are the model's names do not say. Say "
             f"which with --label-map FILE ({WRITES_MAP}):\n" + side_by_side(sorted(numbers), model_labels)
         )
-    if meanings == (0, 1):
+    if order == (0, 1):
         return ()
     return (
         f"false is taken as '{model_labels[0]}' and true as '{model_labels[1]}', by their position alone. If that is "
@@ -197,12 +200,37 @@ def _check_truths(numbers: Mapping[str, int], model_labels: Sequence[str]) -> tu
     )
 
 
-def _meanings(names: Sequence[str]) -> tuple[int, int] | tuple[()]:
+def _check_bits(numbers: Mapping[str, int], model_labels: Sequence[str]) -> tuple[str, ...]:
+    """Warnings of 0 and 1 that by position are the contrary of what the model's names say.
+
+    Raises:
+        LabelError: the names are truths themselves, such as "yes" and "no".
+    """
+    if len(model_labels) != 2 or _are_truths(numbers) or any(whole_number(name) is not None for name in model_labels):
+        return ()
+    if meanings(model_labels) != (1, 0):
+        return ()
+    if {_word(name) for name in model_labels} in _TRUTH_NAMES:
+        raise LabelError(
+            f"the data's labels are 0 and 1, and by its position the model's class 0 is {model_labels[0]!r}, class 1 "
+            f"{model_labels[1]!r}. {_CURES}:\n" + side_by_side(sorted(numbers), model_labels)
+        )
+    return (
+        f"0 is taken as '{model_labels[0]}' and 1 as '{model_labels[1]}', by their position in the model. If the data "
+        "mean the contrary, say so with --label-map FILE.",
+    )
+
+
+def _word(name: str) -> str:
+    return "".join(filter(str.isalnum, fold(name)))
+
+
+def meanings(names: Sequence[str]) -> tuple[int, int] | tuple[()]:
     """What two names mean as truths: (0, 1), (1, 0), or nothing known."""
     numbers = {whole_number(name) for name in names}
     if numbers != {None}:  # 0 and 1 are read as numbers; beside another, nothing is known
         return (0, 1) if numbers == {0, 1} else (1, 0)
-    first, second = ("".join(filter(str.isalnum, fold(name))) for name in names)
+    first, second = map(_word, names)
     for order, (no, yes) in (((0, 1), (first, second)), ((1, 0), (second, first))):
         if no in _NO or yes in _YES or no in {negation + yes for negation in _NEGATIONS}:
             return order

@@ -9,9 +9,9 @@ from pathlib import Path
 from scorer.errors import LabelError, OutputError
 from scorer.files import writing
 from scorer.labels.messages import nearest
-from scorer.labels.numbers import numbers_in_names
+from scorer.labels.numbers import meanings, numbers_in_names
 from scorer.labels.resolve import MISSING_INTEGERS, resolve_labels
-from scorer.labels.spelling import match, whole_number
+from scorer.labels.spelling import match, truth, whole_number
 
 
 def propose_map(
@@ -83,6 +83,9 @@ def _guess(labels: Sequence[str], model_labels: Sequence[str]) -> dict[str, str]
     guesses = {label: model_labels[index] for label, index in found.items()}
     numbers = {label: number for label in labels if (number := whole_number(label)) is not None}
     guesses = _guess_numbers(numbers, model_labels) | guesses
+    truths = {label: said for label in labels if (said := truth(label)) is not None and label not in guesses}
+    if len(model_labels) == 2 and (order := meanings(model_labels)):
+        guesses |= {label: model_labels[order[said]] for label, said in truths.items()}
     left = [label for label in labels if label not in guesses and label not in numbers]
     return guesses | nearest(left, [name for name in model_labels if name not in guesses.values()])
 

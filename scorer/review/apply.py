@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,10 +20,11 @@ from scorer.review.corrections import Corrections, read_corrections
 from scorer.review.datasets_folder import Classes, import_datasets, write_folder
 from scorer.review.decisions import Decision, OnConflict, merge
 from scorer.review.edits import Edits, refuse_taken_columns
-from scorer.review.matching import Candidates, Match, spelled_labels
+from scorer.review.matching import Candidates, Match
 from scorer.review.outputs import Form, output_form, places
 from scorer.review.rewrite import rewrite
-from scorer.sources import Plan, Source, open_source, plan_source, read_shards
+from scorer.review.spelling import Spelling
+from scorer.sources import Source, open_source, plan_source, read_shards
 from scorer.sources.settled_labels import settle_labels
 
 SHARD_ROWS = 65_536
@@ -127,7 +128,7 @@ def apply_corrections(config: ApplyConfig, listener: Listener | None = None) -> 
     if not corrections.answers:
         raise DataError(f"{', '.join(map(repr, map(str, config.corrections)))} holds no answers; nothing to apply.")
     decisions = merge(corrections.answers, config.on_conflict)
-    source = open_source(_run_config(config), listener.info)
+    source = open_source(_run_config(config), listener.info, corrections.label_names or ())
     form = output_form(config.data, source.tables, config.output, as_datasets=config.as_datasets)
     if form == "datasets":
         import_datasets("writing a folder of `datasets`")
@@ -143,16 +144,19 @@ def apply_corrections(config: ApplyConfig, listener: Listener | None = None) -> 
     for warning in encoder.warnings:
         listener.warning(warning)
     candidates = Candidates(decisions, by_id=source.columns.id is not None)
+    spelling = Spelling(encoder, plan.label_counts)
     listener.started(plan.rows)
     try:
         for _, batch in read_shards(source, plan.shards, WINDOW_ROWS):
             _add(candidates, batch, encoder, label_names)
+            spelling.add(batch)
             listener.advanced(batch.num_rows, 0)
     finally:
         listener.finished()
     matches = candidates.matches()
-    outcome = _Outcome(matches, plan, encoder, label_names, drop=config.drop)
     rows = plan.table_rows()
+    files = {source.tables[index].name: found for index, found in rows.items()}
+    outcome = _Outcome(matches, files, spelling, label_names, drop=config.drop)
     edits = [
         _table_edits(config, source, rows.get(index, range(0)), index, outcome) for index in range(len(source.tables))
     ]
@@ -177,7 +181,7 @@ def write_label_map(config: ApplyConfig, file: Path, listener: Listener | None =
         What to do next, for a person.
     """
     corrections = read_corrections(config.corrections)
-    source = open_source(_run_config(config), (listener or Silence()).info)
+    source = open_source(_run_config(config), (listener or Silence()).info, corrections.label_names or ())
     plan = plan_source(source, shard_rows=SHARD_ROWS, limit=None)
     proposal = propose_map(plan.label_counts, _label_names(corrections, source), source.class_names)
     write_map(proposal, file)
@@ -239,13 +243,12 @@ class _Outcome:
     def __init__(
         self,
         matches: Sequence[Match],
-        plan: Plan,
-        encoder: LabelEncoder,
+        files: Mapping[str, range],
+        spelling: Spelling,
         label_names: Sequence[str],
         *,
         drop: bool,
     ) -> None:
-        spelled = spelled_labels(encoder, plan.label_counts)
         self.labels: dict[int, str] = {}
         self.dropped: set[int] = set()
         self.changed: Counter[tuple[str, str]] = Counter()
@@ -263,7 +266,8 @@ class _Outcome:
                     self.labels[row.row] = row.written
                     self.already += decision.verdict == "relabel"
                     continue
-                index = label_names.index(decision.label)
+                file = next(name for name, rows in files.items() if row.row in rows)
+                spelled, index = spelling.of(file), label_names.index(decision.label)
                 if index not in spelled:
                     raise LabelError(
                         f"people gave rows the label '{decision.label}', which the data cannot express: none of its "

@@ -6,6 +6,7 @@ The label becomes a ClassLabel in the model's order, whatever the data's own. Th
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ from scorer.sources.storage import first_line
 from scorer.sources.table import Table
 from scorer.sources.values import decoded_dictionary, label_values
 
+_DESCRIPTION = ("description", "citation", "homepage", "license")
 NO_LABEL = -1  # what `datasets` takes for "no label"
 _NOTHING = re.compile(r"\s*|\s*-(1|100)(\.0*)?\s*")  # labels that say "no label" by themselves
 
@@ -113,11 +115,26 @@ def write_folder(tables: Sequence[Table], edits: Sequence[Edits], classes: Class
         loaded = datasets.Dataset.from_file(str(rows))
         if loaded.features.arrow_schema.names != schema.names:
             raise OutputError(f"'{output}' would lose columns in `datasets`. Write the data in its own form.")
+        for name, value in _described(tables).items():
+            setattr(loaded.info, name, value)
         loaded.save_to_disk(str(saved))
         for file in saved.iterdir():
             file.rename(folder / file.name)
         saved.rmdir()
         rows.unlink()
+
+
+def _described(tables: Sequence[Table]) -> dict[str, str]:
+    """What the folder that the tables were saved in says of itself, where they all lie in one."""
+    folders = {Path(table.name).parent for table in tables if isinstance(table, ArrowTable)}
+    info = next(iter(folders), Path()) / "dataset_info.json"
+    if len(folders) != 1 or not all(isinstance(table, ArrowTable) for table in tables) or not info.is_file():
+        return {}
+    try:
+        document = json.loads(info.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {name: document[name] for name in _DESCRIPTION if isinstance(document.get(name), str)}
 
 
 def _write_stream(

@@ -8,10 +8,9 @@ was judged nor the right one: somebody changed the row since, and the answer may
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
-from scorer.labels import LabelEncoder
 from scorer.review.corrections import text_hash
 from scorer.review.decisions import Decision
 
@@ -168,21 +167,3 @@ def _without_rows(match: Match, settled: set[int]) -> Match:
 
 def _outcome(decision: Decision) -> tuple[str | None, str | None]:
     return (None, decision.label) if decision.label is not None else (decision.verdict, None)
-
-
-def spelled_labels(encoder: LabelEncoder, counts: Mapping[str | None, int]) -> dict[int, str]:
-    """How the data writes each of the model's classes: as its rows do most often, else as its labels are read.
-
-    Args:
-        encoder: how the data's labels are read.
-        counts: every label of the data with its number of rows.
-
-    Returns:
-        A label, in the data's own spelling, for every class index that the data can express.
-    """
-    by_rows = sorted(encoder.table, key=lambda label: -counts.get(label, 0))
-    spelled: dict[int, str] = {}
-    for label in by_rows:
-        if (index := encoder.table[label]) >= 0:
-            spelled.setdefault(index, label)
-    return spelled

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from scorer.config import NAMED_DELIMITERS, Quoting
-from scorer.errors import DataError
+from scorer.config import NAMED_DELIMITERS
 from scorer.sources.records import Dialect, cut, fields_of, pieces, value_of
+from scorer.sources.storage import EmptyFileError
 from scorer.sources.text_encoding import BYTE_ORDER_MARK
 from scorer.sources.text_stream import TextOptions
 
@@ -90,11 +90,11 @@ def find_layout(head: bytes, options: TextOptions, usual: str, name: str, *, las
             first = NAMED_DELIMITERS.get(first, first)
     delimiters = [first] if said else [first, *(mark for mark in _DELIMITERS if mark != first)]
     if not head[start:].strip():
-        raise DataError(f"'{name}' is empty: it has no header line with rows under it.")
-    reading = _choose(head, start, delimiters, options.quoting, last=last)
+        raise EmptyFileError(f"'{name}' is empty: it has no header line with rows under it.")
+    reading = _choose(head, start, delimiters, options, last=last)
     parts = _unexpected(reading.dialect, usual, options)
     remark = f"'{name}' is read with {' and '.join(parts)}." if parts and reading.names else None
-    known = _known_values(reading.rows, reading.dialect, len(reading.names))
+    known = _known_values(reading.rows, reading.dialect, len(reading.names), options)
     return Layout(reading.dialect, reading.names, reading.header, known, remark)
 
 
@@ -109,8 +109,11 @@ def glued_row(records: Sequence[bytes], dialect: Dialect, known: Sequence[frozen
     delimiter = dialect.delimiter.encode()
     for index, record in enumerate(records):
         lines = record.rstrip(b"\r\n").split(b"\n")
-        if len(lines) < 2 or 2 * sum(line.count(delimiter) == len(known) - 1 for line in lines) < len(lines):
+        whole = sum(line.count(delimiter) == len(known) - 1 for line in lines)
+        if len(lines) < 2 or 2 * whole < len(lines):
             continue
+        if delimiter == b"\t" and whole == len(lines):  # texts hold few tabs, and never as many in every line
+            return index
         rows = [row for line in lines if len(row := line.rstrip(b"\r").split(delimiter)) == len(known)]
         again = [Counter(row[column] for row in rows) for column in range(len(known))]
         like_rows = sum(
@@ -122,8 +125,11 @@ def glued_row(records: Sequence[bytes], dialect: Dialect, known: Sequence[frozen
     return None
 
 
-def _known_values(rows: Sequence[bytes], dialect: Dialect, columns: int) -> tuple[frozenset[bytes], ...]:
-    known: list[set[bytes]] = [set() for _ in range(columns)]
+def _known_values(
+    rows: Sequence[bytes], dialect: Dialect, columns: int, options: TextOptions
+) -> tuple[frozenset[bytes], ...]:
+    """Values of each column in rows that stand in one line; any may hold the name of a label."""
+    known = [{name.encode("utf-8", "replace") for name in options.label_names} for _ in range(columns)]
     for row in rows[:_KNOWN_ROWS]:
         fields = row.rstrip(b"\r\n").split(dialect.delimiter.encode())
         if len(fields) == columns and b"\n" not in row.rstrip(b"\r\n"):
@@ -132,20 +138,20 @@ def _known_values(rows: Sequence[bytes], dialect: Dialect, columns: int) -> tupl
     return tuple(map(frozenset, known))
 
 
-def _choose(head: bytes, start: int, delimiters: Sequence[str], quoting: Quoting, *, last: bool) -> _Reading:
+def _choose(head: bytes, start: int, delimiters: Sequence[str], options: TextOptions, *, last: bool) -> _Reading:
     """The reading that fits; else the one that a message will speak of."""
-    others = ("padded", "backslash", "none") if quoting == "auto" else ()
+    others = ("padded", "backslash", "none") if options.quoting == "auto" else ()
     readings = []
     for delimiter in delimiters:
-        standard = _read(head, start, delimiter, quoting, last=last)
+        standard = _read(head, start, delimiter, options.quoting, options, last=last)
         if standard.fits and others and _quotes_behind_blanks(standard):
-            padded = _read(head, start, delimiter, "padded", last=last)
+            padded = _read(head, start, delimiter, "padded", options, last=last)
             standard = padded if padded.fits else standard
         if standard.fits and delimiter == delimiters[0]:
             return standard
         if not standard.fits:
             signs = (other for other in others if _may_be(head, other, delimiter))
-            found = (_read(head, start, delimiter, other, last=last) for other in signs)
+            found = (_read(head, start, delimiter, other, options, last=last) for other in signs)
             readings += [reading for reading in found if reading.fits]
         readings.append(standard)
     fitting = [reading for reading in readings if reading.fits]
@@ -192,7 +198,7 @@ def _is_quoted(head: bytes, mark: bytes) -> bool:
     return any(doubled.fullmatch(field) for row in rows for field in row)
 
 
-def _read(head: bytes, start: int, delimiter: str, quoting: str, *, last: bool) -> _Reading:
+def _read(head: bytes, start: int, delimiter: str, quoting: str, options: TextOptions, *, last: bool) -> _Reading:
     """What a dialect makes of the look."""
     dialect = Dialect(
         delimiter,
@@ -217,7 +223,7 @@ def _read(head: bytes, start: int, delimiter: str, quoting: str, *, last: bool) 
         names = (*names, "")  # the rows alone do
     fits = fault is None and len(names) > 1 and bool((counts == len(names)).all())
     if fits and quoting == "auto" and b'"' in body:
-        known = _known_values(rows, dialect, len(names))
+        known = _known_values(rows, dialect, len(names), options)
         cut_off = [] if last else [body[int(ends[-1]) :]]  # a stray quote may have taken in all the rest
         fits = glued_row([*rows, *cut_off], dialect, known) is None
     return _Reading(dialect, names, (position, position + len(header)), rows, fits)

@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 from scorer.errors import DataError
-from scorer.sources.storage import reading
+from scorer.sources.storage import EmptyFileError, reading
 
 # Bytes that tell.
 HEAD_BYTES = 512
@@ -68,7 +68,7 @@ def refuse_another_kind(path: str, expected: str, compression: str | None) -> No
     head = first_bytes(path)
     named = expected if compression is None else f"{expected}, {_COMPRESSED[compression]}"
     if not head:
-        raise DataError(
+        raise EmptyFileError(
             f"cannot read '{path}' as {named}: it is empty (0 bytes). Write or download it again, or leave it out."
         )
     what, cure = _kind(path, head)

@@ -98,10 +98,12 @@ def data_files(folder: Path, own: Path | None, notify: Callable[[str], None]) ->
             file = directory / name
             if format_of(name) is None:
                 others[Path(name).suffix.lower()] += 1
+                if not Path(name).suffix and not name.isupper():  # README, LICENSE and the like
+                    passed.add("whose name has no suffix that tells a format", str(file.relative_to(folder)))
             elif reason := _no_data(file, names, own, is_run=is_run):
                 whole = is_run and reason == _RESULTS and directory != folder
                 passed.add(reason, str((directory if whole else file).relative_to(folder)))
-            elif file.is_file():
+            elif file.is_file() or file.is_symlink():  # a link to nothing is a file that cannot be read
                 found.append(str(file))
     for suffix in _OTHER_TABLES:
         if others[suffix]:
@@ -112,12 +114,17 @@ def data_files(folder: Path, own: Path | None, notify: Callable[[str], None]) ->
         )
     if str(passed):
         notify(f"Passed over in '{folder}', for it is no data: {passed}.")
+    _say_where(found, folder, notify)
+    return sorted(found)
+
+
+def _say_where(found: list[str], folder: Path, notify: Callable[[str], None]) -> None:
+    """Say how many files are in which folder, where they are in several."""
     inside = Counter(os.path.relpath(os.path.dirname(file), folder) for file in found)  # noqa: PTH120
     if len(inside) > 1:
         counts = [f"{count:,} in {name}" for name, count in sorted(inside.items())]
         more = f" and {len(counts) - MOST_NAMED:,} more folders" if len(counts) > MOST_NAMED else ""
         notify(f"Data files in '{folder}': {', '.join(counts[:MOST_NAMED])}{more}.")
-    return sorted(found)
 
 
 def is_data_name(name: str) -> bool:
@@ -126,11 +133,20 @@ def is_data_name(name: str) -> bool:
 
 
 def _folders(folder: Path) -> Iterator[tuple[Path, list[str]]]:
-    """The folder and those in it, each with the names of its files; hidden ones and a run's own are left out."""
-    for directory, folders, names in os.walk(folder):
+    """The folder and those in it, each with the names of its files; hidden ones and a run's own are left out.
+
+    Links to folders elsewhere are followed, each folder once.
+    """
+    seen = {folder.resolve()}
+    for directory, folders, names in os.walk(folder, followlinks=True):
         path = Path(directory)
         results = _FOLDERS_OF_A_RUN.intersection(folders) if _is_run(path, names) else set()
-        folders[:] = [name for name in folders if not name.startswith(".") and name not in results]
+        folders[:] = [name for name in sorted(folders) if not name.startswith(".") and name not in results]
+        for name in [name for name in folders if (path / name).is_symlink()]:
+            target = (path / name).resolve()
+            if target in seen or target.is_relative_to(folder.resolve()):  # it is read where it lies
+                folders.remove(name)
+            seen.add(target)
         yield path, names
 
 

@@ -74,7 +74,7 @@ def guess_label(available: Sequence[str], where: str) -> str:
 
 def guess_id(available: Sequence[str]) -> str | None:
     """The column of the id, or None."""
-    return next((name for name in _IDS if name in available), None)
+    return next((name for guess in _IDS if (name := _find(guess, available)) is not None), None)
 
 
 def texts_beside(table: Table, schema: pa.Schema, taken: Sequence[str], label: str) -> list[str]:

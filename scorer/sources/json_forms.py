@@ -87,13 +87,13 @@ def _form_of_table(content: bytes) -> Form | None:
     if opens != {b"{"}:
         return None
     inner = [[each.key for each in members(content, member.start)] for member in found]
+    if set(keys) & KNOWN_NAMES:
+        return "columns"
+    if set.intersection(*map(set, inner)) & KNOWN_NAMES:
+        return "index"
     if not inner[0] or any(set(names) != set(inner[0]) for names in inner):
         return None
-    if set(keys) & KNOWN_NAMES or (inner[0][0].isdecimal() and not keys[0].isdecimal()):
-        return "columns"
-    if set(inner[0]) & KNOWN_NAMES or (keys[0].isdecimal() and not inner[0][0].isdecimal()):
-        return "index"
-    return "columns"
+    return "index" if keys[0].isdecimal() and not inner[0][0].isdecimal() else "columns"
 
 
 def cells_of(content: bytes, form: Form) -> Cells:
@@ -107,7 +107,7 @@ def cells_of(content: bytes, form: Form) -> Cells:
     top = members(content, start)
     if form == "columns":
         columns = {member.key: _spans(members(content, member.start)) for member in top}
-        rows = list(next(iter(columns.values())))
+        rows = dict.fromkeys(row for values in columns.values() for row in values)
         return Cells(
             tuple(columns),
             [{name: values[row] for name, values in columns.items() if row in values} for row in rows],

@@ -13,6 +13,7 @@ import pyarrow as pa
 from scorer.errors import DataError
 from scorer.sources.json_forms import SAID, Element, Form, cells_of, find_form, stream_elements
 from scorer.sources.json_values import BLANKS, column_of, decode, members, plain_members, usual_type
+from scorer.sources.storage import EmptyFileError
 from scorer.sources.table import READ_BYTES, READ_ROWS, Place
 from scorer.sources.text_encoding import BYTE_ORDER_MARK
 from scorer.sources.text_stream import TextTable, lines_of
@@ -51,13 +52,11 @@ class JsonTable(TextTable):
         values: dict[str, list[Any]] = {}
         for row in itertools.islice(self._rows(_START), SCHEMA_ROWS):
             for key, value in self._object(row).items():
-                values.setdefault(key, []).append(value)
+                if key == key.encode("utf-8", "replace").decode():  # a key with a lone surrogate names no column
+                    values.setdefault(key, []).append(value)
         if not values:
-            raise DataError(f"'{self.name}' is empty: it holds no JSON object.")
-        try:
-            return pa.schema([pa.field(key, usual_type(found)) for key, found in values.items()])
-        except UnicodeEncodeError as error:
-            raise DataError(f"'{self.name}' holds a key that is not valid Unicode: {error.object!r}.") from error
+            raise EmptyFileError(f"'{self.name}' is empty: it holds no JSON object.")
+        return pa.schema([pa.field(key, usual_type(found)) for key, found in values.items()])
 
     def batches(self, columns: Sequence[str], start: int = 0) -> Iterator[pa.RecordBatch]:
         """Record batches from row `start` on; a key that an object lacks is null."""

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from scorer.errors import LabelError
+from scorer.errors import DataError, LabelError
+from scorer.sources.table import Table
 from scorer.sources.values import MIXED, is_text, label_values, plain_type
 
-# Names of a column that holds the names of an integer label; {} is the label's column.
+# Names of a column that holds the names of an integer label, without case and marks; {} is the label's column.
 _NAME_COLUMNS = (
-    *("{}_name", "{}_text", "{}_names", "{}_str", "{}_string", "{}_title", "{}name", "{}text"),
-    *("label_name", "label_text", "class_name", "category_name", "topic_name", "intent_name", "target_name"),
-    *("target_names", "label_names", "label_title", "category", "class", "topic", "intent"),
+    *("{}name", "{}text", "{}names", "{}str", "{}string", "{}title", "{}sname", "{}stext", "original{}", "gold{}"),
+    *("labelname", "labeltext", "classname", "categoryname", "topicname", "intentname", "targetname"),
+    *("targetnames", "labelnames", "labeltitle", "category", "class", "topic", "intent"),
 )
+# Rows looked at for a column that names the labels one to one, and the share of them that must say the same.
+_LOOKED_AT, _AGREED = 1_000, 0.9
 
 
 def check_label_type(data_type: pa.DataType, column: str, where: str) -> None:
@@ -47,22 +51,56 @@ def check_label_type(data_type: pa.DataType, column: str, where: str) -> None:
         )
 
 
-def name_column(schemas: Iterable[pa.Schema], label: str) -> str | None:
-    """A column that by its name holds the names of the labels, in every table; None where there is none."""
-    shared: set[str] | None = None
+def name_column(schemas: Iterable[pa.Schema], table: Table, label: str, taken: Sequence[str]) -> str | None:
+    """A column that holds the names of integer labels, by its own name or by its values; None where there is none.
+
+    Args:
+        schemas: the columns of every table.
+        table: the first of them, whose first rows are looked at.
+        label: the label's column.
+        taken: columns that have a part.
+    """
+    shared: list[str] | None = None
     for schema in schemas:
-        texts = {name for name in schema.names if schema.names.count(name) == 1 and is_text(schema.field(name).type)}
-        shared = texts if shared is None else shared & texts
+        texts = [name for name in schema.names if schema.names.count(name) == 1 and is_text(schema.field(name).type)]
+        shared = texts if shared is None else [name for name in shared if name in texts]
+    others = [name for name in shared or () if name not in taken]
     for pattern in _NAME_COLUMNS:
-        name = pattern.format(label)
-        if name != label and name in (shared or ()):
-            return name
-    return None
+        for name in others:
+            if _plain(name) == pattern.format(_plain(label)):
+                return name
+    try:
+        batch = next(iter(table.batches([label, *others])), None) if others else None
+    except DataError:  # a column that nobody asked for need not be readable
+        return None
+    if batch is None:
+        return None
+    batch = batch.slice(0, _LOOKED_AT)
+    return next((name for name in others if _names_one_to_one(batch, label, name)), None)
 
 
 def holds_names(column: str, label: str) -> bool:
     """Whether a column by its name holds the names of the labels."""
-    return column != label and any(column == pattern.format(label) for pattern in _NAME_COLUMNS)
+    return column != label and any(_plain(column) == pattern.format(_plain(label)) for pattern in _NAME_COLUMNS)
+
+
+def _plain(name: str) -> str:
+    return "".join(filter(str.isalnum, name.casefold()))
+
+
+def _names_one_to_one(batch: pa.RecordBatch, label: str, name: str) -> bool:
+    """Whether nearly every integer label has one text beside it, and each another."""
+    if len(pc.unique(label_values(batch.column(name)))) > len(batch) // 2:
+        return False
+    texts: dict[str, Counter[str]] = {}
+    for (number, text), rows in count_pairs(batch, label, name).items():
+        if number is not None and text is not None:
+            texts.setdefault(number, Counter())[text] += rows
+    if len(texts) < 2 or not all(number.removeprefix("-").isdecimal() for number in texts):
+        return False
+    first = [counts.most_common(1)[0] for counts in texts.values()]
+    agreed = sum(rows for _, rows in first) >= _AGREED * sum(counts.total() for counts in texts.values())
+    return agreed and len({text for text, _ in first}) == len(texts)
 
 
 def count_pairs(batch: pa.RecordBatch, label: str, name: str) -> Counter[tuple[str | None, str | None]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,7 +24,7 @@ from scorer.sources.label_column import name_column
 from scorer.sources.saved import chosen_split, saved_files
 from scorer.sources.source import LeftOut, Source
 from scorer.sources.splits import files_of_split
-from scorer.sources.storage import expand
+from scorer.sources.storage import EmptyFileError, expand
 from scorer.sources.table import Table
 from scorer.sources.text_stream import TextOptions, TextTable
 from scorer.urls import is_url, without_secrets
@@ -34,12 +35,13 @@ _HUB_ID = re.compile(r"(?=.{1,200}$)[\w][\w.-]*(/[\w][\w.-]*)?")
 _SPLIT_OF_FILES = "--split applies to hub data sets, saved DatasetDicts and folders; '{}' is none. Leave it out."
 
 
-def open_source(config: RunConfig, notify: Callable[[str], None]) -> Source:
+def open_source(config: RunConfig, notify: Callable[[str], None], label_names: Sequence[str] = ()) -> Source:
     """Find the data of a run, give its columns their parts, and check every table's schema.
 
     Args:
         config: the run's configuration.
         notify: receives the sentences that a person should hear, such as guesses.
+        label_names: names that labels may have, by which rows that stray quotes glued together are recognized.
 
     Raises:
         DataError: nothing matches, or a file cannot be read.
@@ -48,8 +50,8 @@ def open_source(config: RunConfig, notify: Callable[[str], None]) -> Source:
         MissingExtraError: a hub data set without the `datasets` package.
     """
     tables, kind = _tables(config, notify)
-    _set_text_options(tables, config)
-    schemas, left_out = _schemas(tables, skip_bad_files=config.skip_bad_files)
+    _set_text_options(tables, config, label_names)
+    schemas, left_out = _schemas(tables, notify, skip_bad_files=config.skip_bad_files)
     _say_remarks([table for table, _ in schemas], notify)
     first = schemas[0][0]
     columns = choose_columns(
@@ -84,17 +86,19 @@ def open_source(config: RunConfig, notify: Callable[[str], None]) -> Source:
         good.append(table)
     if not good:
         raise DataError(f"no file of {kind} can be read; the first: {left_out[0]}")
-    names = None if class_names else name_column((schema for _, schema in schemas), columns.label)
+    names = None
+    if class_names is None:
+        names = name_column((schema for _, schema in schemas), first, columns.label, columns.names)
     return Source(tuple(good), columns, class_names, kind, tuple(left_out), names)
 
 
-def _set_text_options(tables: list[Table], config: RunConfig) -> None:
+def _set_text_options(tables: list[Table], config: RunConfig, label_names: Sequence[str]) -> None:
     """Tell text files how the user wants them read.
 
     Raises:
         UsageError: no file is of the format that an option is for.
     """
-    options = TextOptions(config.delimiter, config.quoting, config.encoding)
+    options = TextOptions(config.delimiter, config.quoting, config.encoding, tuple(label_names))
     texts = [table for table in tables if isinstance(table, TextTable)]
     for table in texts:
         table.options = options
@@ -115,19 +119,27 @@ def _say_remarks(tables: list[Table], notify: Callable[[str], None]) -> None:
         notify(f"And {len(remarks) - MOST_REMARKS:,} more files are read otherwise than their names say.")
 
 
-def _schemas(tables: list[Table], *, skip_bad_files: bool) -> tuple[list[tuple[Table, pa.Schema]], list[LeftOut]]:
-    """The tables with their schemas, and those that cannot be opened."""
-    schemas, left_out = [], []
+def _schemas(
+    tables: list[Table], notify: Callable[[str], None], *, skip_bad_files: bool
+) -> tuple[list[tuple[Table, pa.Schema]], list[LeftOut]]:
+    """The tables with their schemas, and those that cannot be opened; empty files beside others hold no rows."""
+    schemas, left_out, empty = [], [], []
     for table in tables:
         try:
             refuse_misnamed(table)
             schemas.append((table, table.schema()))
+        except EmptyFileError as error:
+            if len(tables) == 1:
+                raise
+            empty.append(error)
         except DataError as error:
             if not skip_bad_files:
                 raise
             left_out.append(LeftOut(table.name, str(error)))
     if not schemas:
-        raise DataError(f"no file can be read; the first: {left_out[0]}")
+        raise DataError(f"no file can be read; the first: {left_out[0]}") if left_out else empty[0]
+    if empty:
+        notify(f"{len(empty):,} of {len(tables):,} files are empty and hold no rows; the first: {empty[0]}")
     return schemas, left_out
 
 
@@ -141,6 +153,9 @@ def _tables(config: RunConfig, notify: Callable[[str], None]) -> tuple[list[Tabl
     tables: list[Table] = []
     for item in config.data:
         tables.extend(_tables_of(item, config, notify))
+    given = Counter(table.name if is_url(table.name) else os.path.abspath(table.name) for table in tables)  # noqa: PTH100
+    if twice := [path for path, times in given.items() if times > 1]:
+        notify(f"'{without_secrets(twice[0])}' is among the data {given[twice[0]]} times, and its rows count as often.")
     return tables, tables[0].name if len(tables) == 1 else f"{len(tables)} files"
 
 
@@ -164,7 +179,7 @@ def _tables_of(item: str, config: RunConfig, notify: Callable[[str], None]) -> l
     if os.path.exists(item):  # noqa: PTH110 — a name that looks like a pattern is a name
         return [open_table(item)]
     found = glob.glob(item, recursive=True)  # noqa: PTH207 — Path.glob takes no absolute pattern
-    files = [match for match in sorted(found) if Path(match).is_file()]
+    files = [match for match in sorted(found) if not Path(match).is_dir()]
     if not files:
         raise DataError(_nothing_at(item))
     return [open_table(name) for name in files]
@@ -184,10 +199,11 @@ def _files_at(url: str, split: str | None, notify: Callable[[str], None]) -> lis
 
 
 def _nothing_at(item: str) -> str:
+    if os.path.islink(item):  # noqa: PTH114
+        return f"'{item}' is a link to '{os.readlink(item)}', which is gone. Fetch the file, or remove the link."  # noqa: PTH115
     what = "no file matches" if glob.has_magic(item) else "there is no file"
     if Path(item).is_absolute():
-        target = f"; it is a link to '{os.readlink(item)}', which is gone" if os.path.islink(item) else ""  # noqa: PTH114, PTH115
-        return f"{what} '{item}'{target}. Check the path and its permissions."
+        return f"{what} '{item}'. Check the path and its permissions."
     return f"{what} '{item}'. Looked in '{Path.cwd()}'."
 
 

@@ -9,6 +9,7 @@ import contextlib
 import os
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -24,6 +25,10 @@ _WILDCARD = re.compile(r"[*\[]")  # a question mark begins the query of a URL
 _EXTRAS = {"s3": ("s3fs", "s3"), "gs": ("gcsfs", "gs"), "gcs": ("gcsfs", "gs"), "hf": ("huggingface_hub", "hub")}
 
 
+class EmptyFileError(DataError):
+    """A file in which there is nothing: no header and no row."""
+
+
 @contextlib.contextmanager
 def reading(name: str, what: str) -> Iterator[None]:
     """Turn the errors of opening and decoding a file into DataError."""
@@ -33,6 +38,10 @@ def reading(name: str, what: str) -> Iterator[None]:
     except ScorerError:
         raise
     except FileNotFoundError as error:
+        if Path(name).is_symlink():
+            raise DataError(
+                f"'{shown}' is a link to '{Path(name).readlink()}', which is gone. Fetch the file, or remove the link."
+            ) from error
         raise DataError(f"'{shown}' does not exist any more; it was there when the run began.") from error
     except PermissionError as error:
         raise DataError(f"cannot read '{shown}': permission denied.") from error

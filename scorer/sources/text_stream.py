@@ -32,11 +32,13 @@ class TextOptions:
         delimiter: the character between the fields of delimited text, or a name of it.
         quoting: how a quote stands in quoted text: doubled, behind a backslash, or (none) quotes are text.
         encoding: a codec of Python.
+        label_names: names that labels may have: lines within a quoted field that hold them may be rows.
     """
 
     delimiter: str | None = None
     quoting: Quoting = "auto"
     encoding: str | None = None
+    label_names: tuple[str, ...] = ()
 
 
 class TextTable(FileTable):

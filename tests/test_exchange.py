@@ -14,6 +14,7 @@ import pytest
 from scorer import RunConfig, score
 from scorer.demo import demo_corpus, demo_model
 from scorer.review.corrections import read_corrections, text_hash
+from scorer.review.label_studio import read_annotations
 from scorer.review.spreadsheet import CELL_CHARACTERS, safe_cell
 
 
@@ -169,6 +170,25 @@ def test_the_flat_export_comes_back_as_well(run: Path, ranked: pl.DataFrame, sco
         (ranked["id"][0], "relabel"),
         (ranked["id"][1], "drop"),
     ]
+
+
+def test_choices_come_in_lists_and_records_and_several_are_refused(
+    run: Path, ranked: pl.DataFrame, scorer: Any, tmp_path: Path
+) -> None:
+    scorer("to-label-studio", run, "--top", 1, "-o", tmp_path)
+    task = json.loads((tmp_path / "tasks.json").read_text(encoding="utf-8"))[0]["data"]
+    predicted, given = task["predicted_label"], ranked["label_name"][0]
+    for choice in (predicted, [predicted], {"choices": [predicted]}):
+        (tmp_path / "export.json").write_text(json.dumps([task | {"label": choice}]), encoding="utf-8")
+        assert read_annotations(tmp_path / "export.json", [predicted, given])[0].corrected_label == predicted
+    several = {"from_name": "label", "type": "choices", "value": {"choices": [given, predicted]}}
+    for export in (
+        [task | {"label": {"choices": [given, predicted]}}],
+        [{"data": task, "annotations": [{"result": [several]}]}],
+    ):
+        (tmp_path / "export.json").write_text(json.dumps(export), encoding="utf-8")
+        with pytest.raises(DataError, match="task 1 of .* holds several choices where one is to be made"):
+            read_annotations(tmp_path / "export.json", [predicted, given])
 
 
 @pytest.mark.parametrize(

@@ -282,3 +282,14 @@ def test_a_file_that_is_given_twice_is_said(corpus: pl.DataFrame, tmp_path: Path
     said: list[str] = []
     assert len(open_source(config, said.append).tables) == 2
     assert any("a.csv' is among the data 2 times" in each for each in said)
+
+
+def test_the_folder_that_one_stands_in_is_data(
+    bag: Path, corpus: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    csv(tmp_path / "a.csv", corpus.head(5))
+    shutil.copytree(bag, tmp_path / "model")
+    monkeypatch.chdir(tmp_path)
+    config = RunConfig(model=Path("model"), data=(".",), output=Path("scores"), provider="cpu")
+    assert score(config).counts.read == 5
+    assert score(config).counts.read == 5

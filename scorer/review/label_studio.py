@@ -121,7 +121,9 @@ def read_annotations(file: Path, label_names: Sequence[str]) -> list[Correction]
     for number, task in enumerate(tasks, start=1):
         where = f"task {number:,} of '{file}'"
         try:
-            corrections += [_correction(task, annotation, label_names, where) for annotation in _annotations(task)]
+            corrections += [
+                _correction(task, annotation, label_names, where) for annotation in _annotations(task, where)
+            ]
         except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
             raise DataError(f"{where} has annotations of another form ({error!r}). {_EXPECTED}") from error
     return corrections
@@ -130,13 +132,13 @@ def read_annotations(file: Path, label_names: Sequence[str]) -> list[Correction]
 _EXPECTED = "Export the project from Label Studio as JSON or JSON-MIN."
 
 
-def _annotations(task: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _annotations(task: Mapping[str, Any], where: str) -> Iterator[dict[str, Any]]:
     """Each annotation of a task as label, remark, skipped, annotator, at; the task's data is the same in all."""
     if "annotations" not in task:  # JSON-MIN: a flat task is one annotation
         if LABEL in task or REMARK in task:
             yield {
-                LABEL: task.get(LABEL),
-                REMARK: task.get(REMARK),
+                LABEL: _chosen(task.get(LABEL), where),
+                REMARK: _chosen(task.get(REMARK), where),
                 "skipped": False,
                 "annotator": task.get("annotator"),
                 "at": task.get("updated_at"),
@@ -144,7 +146,7 @@ def _annotations(task: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         return
     for annotation in task["annotations"]:
         chosen = {
-            result["from_name"]: result["value"]["choices"][0]
+            result["from_name"]: _chosen(result["value"], where)
             for result in annotation.get("result", ())
             if result.get("type") == "choices" and result["value"].get("choices")
         }
@@ -156,6 +158,22 @@ def _annotations(task: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                 "annotator": annotation.get("completed_by"),
                 "at": annotation.get("updated_at") or annotation.get("created_at"),
             }
+
+
+def _chosen(value: Any, where: str) -> str | None:
+    """The one choice that an annotation makes: by itself, in a list, or in a record of choices.
+
+    Raises:
+        DataError: there are several; a row has one label.
+    """
+    choices = value.get("choices", ()) if isinstance(value, Mapping) else value
+    choices = [choices] if isinstance(choices, str) else list(choices or ())
+    if len(choices) > 1:
+        raise DataError(
+            f"{where} holds several choices where one is to be made: {', '.join(map(str, choices))}. Let one of them "
+            "stand in Label Studio, and export again."
+        )
+    return choices[0] if choices else None
 
 
 def _correction(

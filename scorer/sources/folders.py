@@ -120,7 +120,7 @@ def data_files(folder: Path, own: Path | None, notify: Callable[[str], None]) ->
 
 def _say_where(found: list[str], folder: Path, notify: Callable[[str], None]) -> None:
     """Say how many files are in which folder, where they are in several."""
-    inside = Counter(os.path.relpath(os.path.dirname(file), folder) for file in found)  # noqa: PTH120
+    inside = Counter(os.path.relpath(os.path.dirname(file) or ".", folder) for file in found)  # noqa: PTH120
     if len(inside) > 1:
         counts = [f"{count:,} in {name}" for name, count in sorted(inside.items())]
         more = f" and {len(counts) - MOST_NAMED:,} more folders" if len(counts) > MOST_NAMED else ""

@@ -13,6 +13,7 @@ import pytest
 
 from scorer import RunConfig, score
 from scorer.demo import demo_corpus, demo_model
+from scorer.errors import DataError
 from scorer.review.corrections import read_corrections, text_hash
 from scorer.review.label_studio import read_annotations
 from scorer.review.spreadsheet import CELL_CHARACTERS, safe_cell
@@ -187,7 +188,7 @@ def test_choices_come_in_lists_and_records_and_several_are_refused(
         [{"data": task, "annotations": [{"result": [several]}]}],
     ):
         (tmp_path / "export.json").write_text(json.dumps(export), encoding="utf-8")
-        with pytest.raises(DataError, match="task 1 of .* holds several choices where one is to be made"):
+        with pytest.raises(DataError, match=r"task 1 of .* holds several choices where one is to be made"):
             read_annotations(tmp_path / "export.json", [predicted, given])
 
 

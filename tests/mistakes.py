@@ -160,7 +160,7 @@ def folder_named_like_a_file(bench: Bench) -> list[object]:
     return bench.run(bench.path / "data.csv")
 
 
-@case(DataError, "there is no file", "link.csv", "a link to", "gone.csv")
+@case(DataError, "link.csv", "is a link to", "gone.csv", "which is gone")
 def broken_symlink(bench: Bench) -> list[object]:
     (bench.path / "link.csv").symlink_to(bench.path / "gone.csv")
     return bench.run(bench.path / "link.csv")
@@ -407,11 +407,6 @@ def jsonl_line_that_is_no_json(bench: Bench) -> list[object]:
 @case(DataError, "line 2", "data.jsonl", "a list", "one object per line")
 def jsonl_line_that_is_a_list(bench: Bench) -> list[object]:
     return bench.run(bench.jsonl(bench.row(), ["some news", 1]))
-
-
-@case(DataError, "data.jsonl", "valid Unicode")
-def jsonl_key_with_a_lone_surrogate(bench: Bench) -> list[object]:
-    return bench.run(bench.jsonl(bench.row(**{"\ud83d": "x"})))
 
 
 # --- columns ----------------------------------------------------------------------------------------------------

@@ -14,10 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from scorer.checkpoint_config import check_single_label, load_config, read_config
+from scorer.checkpoint_settings import writer
 from scorer.checkpoint_weights import brief, load_model, needs_remote_code
-from scorer.class_names import class_names
 from scorer.config import DEFAULT_MAX_LENGTH
 from scorer.errors import ExportError, UsageError
+from scorer.tokenizer_file import take_file
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 # transformers writes 1e30 where a tokenizer knows no maximum; no real one comes near this.
@@ -38,6 +40,7 @@ class Checkpoint:
         pad_token_id: id written into padding.
         max_length: tokens kept of a text by default, special tokens included.
         max_positions: the most tokens that the model can take, or None where it has no limit.
+        written_by: version of transformers that wrote it, or None where its config.json does not say.
         notices: what a person should know of it.
     """
 
@@ -50,6 +53,7 @@ class Checkpoint:
     pad_token_id: int
     max_length: int
     max_positions: int | None
+    written_by: str | None
     notices: tuple[str, ...]
 
     @property
@@ -91,14 +95,15 @@ def open_checkpoint(
         raise UsageError(f"--revision {revision} names a hub commit, but '{model}' is a local folder.")
     location = model if folder is None else str(folder)
     options = {"revision": revision, "trust_remote_code": trust_remote_code}
-    fields = _read_config(location, options, hub=folder is None)
-    config, knows_classes, notices = _load_config(fields, location, options)
+    fields = read_config(location, options, hub=folder is None)
+    config, knows_classes, notices = load_config(fields, location, options)
     commit: str | None = getattr(config, "_commit_hash", None)
     if commit is not None:
         options["revision"] = commit  # all further files come from one commit, whatever is pushed meanwhile
     tokenizer = _load_tokenizer(location, options)
+    taken = take_file(tokenizer, location, commit, writer(fields))
     network, more = load_model(location, config, options, classes_known=knows_classes)
-    _check_single_label(config, location)  # again: the weights may have told the number of classes
+    check_single_label(config, location)  # again: the weights may have told the number of classes
     _check_vocabulary(tokenizer, network, location)
     max_positions = position_limit(network)
     return Checkpoint(
@@ -111,7 +116,8 @@ def open_checkpoint(
         pad_token_id=_choose_padding(tokenizer, network, location),
         max_length=_choose_length(max_length, tokenizer.model_max_length, max_positions),
         max_positions=max_positions,
-        notices=(*notices, *more),
+        written_by=writer(fields),
+        notices=(*notices, *more, *([] if taken is None else [taken])),
     )
 
 
@@ -153,66 +159,6 @@ def _local_folder(model: str) -> Path | None:
     return None
 
 
-def _read_config(location: str, options: Mapping[str, Any], *, hub: bool) -> Mapping[str, Any]:
-    """The content of config.json, once it is certain that transformers knows the model."""
-    from transformers import CONFIG_MAPPING, PretrainedConfig
-
-    revision = options["revision"]
-    try:
-        fields, _ = PretrainedConfig.get_config_dict(location, revision=revision)
-    except Exception as error:
-        if not hub:
-            raise ExportError(f"cannot read '{location}/config.json': {brief(error)}") from error
-        at = "" if revision is None else f" at revision '{revision}'"
-        raise ExportError(
-            f"cannot read '{location}'{at} from the Hugging Face hub, and no folder of that name exists here: "
-            f"{brief(error)} Check the id, the revision and the network, or download the checkpoint and give "
-            "its folder."
-        ) from error
-    model_type = fields.get("model_type")
-    if model_type not in CONFIG_MAPPING and not options["trust_remote_code"]:
-        if "auto_map" in fields:
-            raise needs_remote_code(location)
-        raise ExportError(
-            f"'{location}' is not a checkpoint that this transformers knows: its config.json has the model_type "
-            f"{model_type!r}. Only transformers text classifiers can be exported."
-        )
-    return dict(fields)
-
-
-def _load_config(
-    fields: Mapping[str, Any], location: str, options: Mapping[str, Any]
-) -> tuple[Any, bool, tuple[str, ...]]:
-    """The configuration with the classes' names, whether it tells their number, and what a person should know of it."""
-    from transformers import AutoConfig
-
-    names, notice = class_names(fields, location)
-    try:
-        config = AutoConfig.from_pretrained(location, **options)
-    except Exception as error:
-        raise ExportError(f"the config.json of '{location}' is not valid: {brief(error)}") from error
-    if names is not None:
-        config.id2label = dict(enumerate(names))
-        config.label2id = {name: index for index, name in enumerate(names)}
-    _check_single_label(config, location)
-    knows_classes = names is not None or not {"num_labels", "_num_labels"}.isdisjoint(fields)
-    return config, knows_classes, () if notice is None else (notice,)
-
-
-def _check_single_label(config: Any, location: str) -> None:
-    """Refuse a head that does not choose one of several classes."""
-    if config.problem_type == "multi_label_classification":
-        raise ExportError(
-            f"'{location}' is a multi-label classifier (problem_type in its config.json): its classes do not exclude "
-            "each other, and a cross-entropy over them means nothing. Give a single-label classifier."
-        )
-    if config.problem_type == "regression" or config.num_labels == 1:
-        raise ExportError(
-            f"'{location}' has {config.num_labels} output(s) and problem_type {config.problem_type!r}: a regression "
-            "or a single-logit head, with no classes to choose between. Give a classifier of two or more labels."
-        )
-
-
 def _load_tokenizer(location: str, options: Mapping[str, Any]) -> Any:
     from transformers import AutoTokenizer
 
@@ -248,7 +194,7 @@ def _choose_padding(tokenizer: Any, model: Any, location: str) -> int:
     """The id that is written into padding."""
     rows = model.get_input_embeddings().weight.shape[0]
     # The model's own id comes first: where padding matters to it, that is the one its code looks for.
-    for token_id in (model.config.pad_token_id, tokenizer.pad_token_id, tokenizer.eos_token_id):
+    for token_id in (model.config.get_text_config().pad_token_id, tokenizer.pad_token_id, tokenizer.eos_token_id):
         if isinstance(token_id, int) and 0 <= token_id < rows:
             return token_id
     raise ExportError(

@@ -6,8 +6,9 @@ by. Here both are refused where they can move an answer. Imports `transformers` 
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from scorer.errors import ExportError
@@ -48,7 +49,6 @@ def load_model(location: str, config: Any, options: Mapping[str, Any], *, classe
     Raises:
         ExportError: weights are absent, damaged, missing, or left out; or they are another task's.
     """
-    from optimum.exporters.utils import DisableCompileContextManager
     from transformers.utils import find_adapter_config_file, is_peft_available
 
     revision = options["revision"]
@@ -57,7 +57,7 @@ def load_model(location: str, config: Any, options: Mapping[str, Any], *, classe
             f"'{location}' holds a PEFT adapter beside the model, which would be left out. Merge it into the model "
             "first (merge_and_unload) and save that."
         )
-    with DisableCompileContextManager():  # what is compiled cannot be traced
+    with _uncompiled(), _no_progress_bars():
         model, loading = _load(location, config, options, classes_known=classes_known)
     if missing := sorted(loading["missing_keys"]):
         raise ExportError(
@@ -67,6 +67,32 @@ def load_model(location: str, config: Any, options: Mapping[str, Any], *, classe
     notices = _judge_left_out(location, model, loading["unexpected_keys"])
     notices += _judge_architecture(location, model, config.architectures or [], loading["unexpected_keys"])
     return model.eval(), notices
+
+
+@contextlib.contextmanager
+def _uncompiled() -> Iterator[None]:
+    """Leave functions as they are that a model would compile: what is compiled cannot be traced."""
+    import torch
+
+    before = torch.compile
+    torch.compile = lambda *_, **__: lambda function: function
+    try:
+        yield
+    finally:
+        torch.compile = before
+
+
+@contextlib.contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _load(location: str, config: Any, options: Mapping[str, Any], *, classes_known: bool) -> tuple[Any, Any]:

@@ -23,9 +23,13 @@ from scorer.session import PROVIDER_NAMES, import_onnxruntime, installed_onnxrun
 # Packages of each extra, by the name that pip knows.
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "export": ("torch", "transformers", "optimum", "optimum-onnx", "onnx"),
+    "export-torch": ("torch", "transformers", "onnx", "onnxscript"),
     "hub": ("datasets", "huggingface_hub"),
     "argilla": ("argilla",),
 }
+PURPOSES = {"export": "scorer export-onnx", "hub": "data sets of the hub", "argilla": "Argilla"}
+# An environment holds one of the extras that export; nobody is told to install the other.
+INSTEAD = {"export": "export-torch"}
 CORE = ("numpy", "polars", "pyarrow", "tokenizers", "click", "rich")
 
 
@@ -65,7 +69,7 @@ class Diagnosis:
 
 def diagnose() -> Diagnosis:
     """Look at the machine and try every provider on a real session."""
-    names = (*CORE, *(name for names in EXTRAS.values() for name in names))
+    names = dict.fromkeys((*CORE, *(name for names in EXTRAS.values() for name in names)))
     packages = {"scorer": VERSION, **{name: _version(name) for name in names}}
     advice = []
     built_in: tuple[str, ...] = ()
@@ -82,11 +86,10 @@ def diagnose() -> Diagnosis:
                 f"This machine has an NVIDIA device, but CUDA does not start: {providers['cuda']}. Install: "
                 f"pip uninstall -y onnxruntime, then {install_command('gpu')}"
             )
-    for extra, names in EXTRAS.items():
-        missing = [name for name in names if packages[name] is None]
-        if missing:
-            purpose = {"export": "scorer export-onnx", "hub": "data sets of the hub", "argilla": "Argilla"}[extra]
-            advice.append(f"For {purpose} ({', '.join(missing)} missing): {install_command(extra)}")
+    missing = {extra: [name for name in names if packages[name] is None] for extra, names in EXTRAS.items()}
+    for extra, purpose in PURPOSES.items():
+        if missing[extra] and missing.get(INSTEAD.get(extra, extra)):
+            advice.append(f"For {purpose} ({', '.join(missing[extra])} missing): {install_command(extra)}")
     return Diagnosis(
         python=f"{platform.python_version()} on {platform.platform()}",
         packages=packages,

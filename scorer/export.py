@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib.metadata
-import importlib.util
 import logging
 import os
 import shutil
@@ -20,8 +18,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from scorer.checkpoint import Checkpoint, open_checkpoint
-from scorer.distribution import VERSION
-from scorer.errors import MissingExtraError, OutputError, UsageError
+from scorer.errors import OutputError, UsageError
+from scorer.exporters import ExporterChoice, choose_exporter, versions
 from scorer.fidelity import Fidelity
 from scorer.model_directory import (
     CONFIG_FILE,
@@ -29,6 +27,7 @@ from scorer.model_directory import (
     EXACT_FILE,
     MODEL_FILE,
     TOKENIZER_FILE,
+    Exporter,
     ModelContract,
     ModelDirectory,
     Optimization,
@@ -37,20 +36,13 @@ from scorer.model_directory import (
     open_model_directory,
     sha256_of,
 )
-from scorer.onnx_graph import DATA_FILE, EXACT_DATA_FILE, Applied, check_exportable, write_graph
+from scorer.onnx_files import DATA_FILE, EXACT_DATA_FILE, graph_inputs
+from scorer.onnx_graph import Applied, write_graph
+from scorer.optimum_graph import check_exportable
 from scorer.parity import BUILT_IN, judge_fidelity, make_reference, prove_parity
 from scorer.proof_texts import read_texts
-from scorer.session import import_onnxruntime, installed_onnxruntime
 from scorer.tuning import TUNING_FILE
 
-# module to import -> distribution that brings it
-REQUIRED = {
-    "torch": "torch",
-    "transformers": "transformers",
-    "onnx": "onnx",
-    "optimum": "optimum",
-    "optimum.exporters.onnx": "optimum-onnx",
-}
 EXPORTED_FILES = frozenset(
     {MODEL_FILE, DATA_FILE, EXACT_FILE, EXACT_DATA_FILE, TOKENIZER_FILE, CONFIG_FILE, CONTRACT_FILE, TUNING_FILE}
 )
@@ -65,6 +57,8 @@ class ExportConfig:
         output: model directory to write.
         optimize: graph optimization level.
         precision: number format of the weights.
+        exporter: what writes the graph: "optimum", "torch" (torch's own exporter), or "auto", which takes optimum where
+            it is installed.
         revision: branch, tag or commit of a hub checkpoint.
         max_length: tokens kept of a text unless a run says otherwise; None takes what tokenizer and model
             allow, at most 512.
@@ -77,6 +71,7 @@ class ExportConfig:
     output: Path
     optimize: Optimization = "O2"
     precision: Precision = "fp32"
+    exporter: ExporterChoice = "auto"
     revision: str | None = None
     max_length: int | None = None
     calibration: Path | None = None
@@ -92,6 +87,7 @@ class ExportConfig:
         for option, value, possible in (
             ("--optimize", self.optimize, get_args(Optimization)),
             ("--precision", self.precision, get_args(Precision)),
+            ("--exporter", self.exporter, get_args(ExporterChoice)),
         ):
             if value not in possible:
                 raise UsageError(f"{option} is '{value}'; it must be one of {', '.join(possible)}.")
@@ -122,16 +118,16 @@ def export_onnx(config: ExportConfig, *, notify: Callable[[str], None] = _say_no
         OutputError: the directory cannot be written, or holds something else.
         Whatever is raised, KeyboardInterrupt included, leaves the output as it was.
     """
-    _check_packages()
+    exporter = choose_exporter(config.exporter)
     output = config.output.expanduser().resolve()
     _check_output(output, overwrite=config.overwrite)
     with _quiet_libraries(), _published(output) as directory:
-        _build(config, directory, notify)
+        _build(config, exporter, directory, notify)
     notify(f"wrote {output}")
     return open_model_directory(output)
 
 
-def _build(config: ExportConfig, directory: Path, notify: Callable[[str], None]) -> None:
+def _build(config: ExportConfig, exporter: Exporter, directory: Path, notify: Callable[[str], None]) -> None:
     """Write a complete model directory into an empty folder."""
     read_texts(config.calibration)  # a mistake there shows before the work
     notify(f"opening {config.model}")
@@ -143,10 +139,12 @@ def _build(config: ExportConfig, directory: Path, notify: Callable[[str], None])
     )
     for notice in checkpoint.notices:
         notify(notice)
-    check_exportable(checkpoint.model.config.model_type, config.model)
+    if exporter == "optimum":
+        check_exportable(checkpoint.model.config.model_type, config.model)
     _write_tokenizer(checkpoint.tokenizer, directory / TOKENIZER_FILE)
-    notify(f"exporting {type(checkpoint.model).__name__} as {config.precision}, optimized at {config.optimize}")
-    applied = write_graph(checkpoint, directory, config.optimize, config.precision, notify)
+    architecture = type(checkpoint.model).__name__
+    notify(f"exporting {architecture} as {config.precision}, optimized at {config.optimize}, by {exporter}")
+    applied = write_graph(checkpoint, directory, config.optimize, config.precision, notify, exporter=exporter)
     proof = _prove(config, checkpoint, directory, applied, notify)
     contract = _contract(checkpoint, directory, config.precision, applied, proof)
     (directory / CONTRACT_FILE).write_text(contract.to_json(), encoding="utf-8")
@@ -203,38 +201,31 @@ def _contract(
     proof: _Proof,
 ) -> ModelContract:
     """What the directory now holds, and what was proved of it."""
+    recorded = versions(applied.exporter)
     return ModelContract(
         label_names=checkpoint.label_names,
         max_length=checkpoint.max_length,
         max_positions=checkpoint.max_positions,
         pad_token_id=checkpoint.pad_token_id,
         truncation_side=checkpoint.truncation_side,
-        graph_inputs=_graph_inputs(directory / MODEL_FILE),
+        graph_inputs=graph_inputs(directory / MODEL_FILE),
         architecture=type(checkpoint.model).__name__,
         source=checkpoint.source,
         revision=checkpoint.revision,
         precision=precision,
         optimize=applied.optimize,
-        first_token=applied.first_token,
+        one_position=applied.one_position,
+        exporter=applied.exporter,
+        written_by=checkpoint.written_by,
+        read_by=recorded["transformers"],
         files={file.name: sha256_of(file) for file in sorted(directory.iterdir())},
-        versions=_versions(),
+        versions=recorded,
         segments=checkpoint.segments,
         parity=proof.texts,
         pairs=None if isinstance(proof.pairs, str) else proof.pairs,
         no_pairs=proof.pairs if isinstance(proof.pairs, str) else None,
         fidelity=proof.fidelity,
     )
-
-
-def _check_packages() -> None:
-    for module, distribution in REQUIRED.items():
-        try:
-            found = importlib.util.find_spec(module) is not None
-        except ModuleNotFoundError:  # a parent package is missing
-            found = False
-        if not found:
-            raise MissingExtraError(distribution, "export", "scorer export-onnx")
-    import_onnxruntime()
 
 
 def _check_output(output: Path, *, overwrite: bool) -> None:
@@ -308,17 +299,3 @@ def _write_tokenizer(tokenizer: Any, file: Path) -> None:
     backend.no_truncation()
     backend.no_padding()
     backend.save(str(file))
-
-
-def _graph_inputs(graph: Path) -> tuple[str, ...]:
-    import onnx
-
-    model = onnx.load(graph, load_external_data=False)
-    weights = {tensor.name for tensor in model.graph.initializer}
-    return tuple(node.name for node in model.graph.input if node.name not in weights)
-
-
-def _versions() -> dict[str, str]:
-    names = ["torch", "transformers", "optimum", "optimum-onnx", "onnx", "tokenizers"]
-    versions = {name: importlib.metadata.version(name) for name in names}
-    return {"scorer": VERSION, **versions, **installed_onnxruntime()}

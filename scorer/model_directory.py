@@ -26,10 +26,11 @@ EXACT_FILE = "model_fp32.onnx"
 TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "config.json"
 CONTRACT_FILE = "scorer.json"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 Precision = Literal["fp32", "fp16", "int8"]
 Optimization = Literal["none", "O1", "O2", "O3"]
+Exporter = Literal["torch", "optimum"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -75,7 +76,10 @@ class ModelContract:
         revision: the hub commit exported, or None for a local checkpoint.
         precision: number format of the weights.
         optimize: graph optimization level applied at export.
-        first_token: whether the last layer is computed for the first token alone.
+        one_position: whether the last layer is computed for one position of each text alone, the one its head reads.
+        exporter: what wrote the graph: torch's own exporter, or optimum.
+        written_by: version of transformers that wrote the checkpoint, or None where its config.json does not say.
+        read_by: version of transformers that read it, and whose answers the graph gives.
         files: SHA-256 of every file that holds weights or tokenizer, by name.
         versions: versions of the packages that took part in the export.
         segments: whether the tokenizer's segments are fed; zeros where not.
@@ -97,7 +101,10 @@ class ModelContract:
     revision: str | None
     precision: Precision
     optimize: Optimization
-    first_token: bool
+    one_position: bool
+    exporter: Exporter
+    written_by: str | None
+    read_by: str
     files: Mapping[str, str]
     versions: Mapping[str, str]
     segments: bool

@@ -26,22 +26,32 @@ from scorer.proof_texts import PARITY_TEXTS, proof_pairs, proof_texts
 from scorer.reference import BATCH_ROWS, BATCH_TOKENS, Expected, PyTorchError, expect, padding_moves
 from scorer.scoring import FloatArray, log_softmax
 from scorer.tokenization import TextEncoder
+from scorer.tokenizer_file import check_tokenizer_file
 
-# Largest difference accepted, of any logit and of any loss in nats. Each leaves a sound export room and stops a
-# broken one, whose logits are wrong by whole units. Measured on a 6-layer BERT with logits between -5 and 6,
-# over the built-in texts and 340 news texts, the larger of both:
+# Largest difference accepted, of any logit and of any loss in nats, where logits are of the usual size. Each leaves a
+# sound export room and stops a broken one, whose logits are wrong by whole units. Measured on a 6-layer BERT with
+# logits between -5 and 6, over the built-in texts and 340 news texts, the larger of both:
 #   fp32   3.5e-6 in a logit and 4.5e-6 in a loss; deeper models gather a few times more
 #   O3     4.4e-3 and 6.2e-3: its GELU is the tanh approximation
 #   fp16   3.7e-3 and 5.3e-3: ten bits of mantissa in every layer
 #   int8   0.9 and 1.3: activations share one scale per batch, which the largest of them sets
 TOLERANCES: Mapping[Precision, float] = {"fp32": 1e-4, "fp16": 5e-2, "int8": 2.0}
 O3_TOLERANCE = 3e-2
+# Rounding grows with the numbers: beyond logits of this size, so does what is accepted.
+USUAL_LOGIT = 10.0
 BUILT_IN = "built-in"
 
 
-def tolerance(precision: Precision, optimize: Optimization) -> float:
-    """The largest difference accepted, of logits and of losses, for a precision and an optimization level."""
-    return max(TOLERANCES[precision], O3_TOLERANCE if optimize == "O3" else 0.0)
+def tolerance(precision: Precision, optimize: Optimization, logits: FloatArray) -> float:
+    """The largest difference accepted, of logits and of losses.
+
+    Args:
+        precision: number format of the weights.
+        optimize: level applied to the graph.
+        logits: PyTorch's, float32 [N, C].
+    """
+    usual = max(TOLERANCES[precision], O3_TOLERANCE if optimize == "O3" else 0.0)
+    return usual * max(1.0, float(np.abs(logits).max()) / USUAL_LOGIT)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -74,6 +84,8 @@ def make_reference(checkpoint: Checkpoint, directory: Path, texts: Sequence[str]
         UsageError: the maximum length leaves no room for text.
     """
     chosen = proof_texts(checkpoint.tokenizer, texts, checkpoint.max_length)
+    both = proof_pairs(chosen)
+    check_tokenizer_file(checkpoint.tokenizer, checkpoint.location, checkpoint.revision, chosen, both)
     try:
         expected = expect(checkpoint, directory, chosen)
     except PyTorchError as error:
@@ -83,14 +95,14 @@ def make_reference(checkpoint: Checkpoint, directory: Path, texts: Sequence[str]
         ) from error
     given = min(len(texts), PARITY_TEXTS)
     moved = padding_moves(checkpoint, Expected(expected.encoded, expected.logits[:given]))
-    if moved > TOLERANCES["fp32"]:
+    if moved > tolerance("fp32", "none", expected.logits):
         raise ExportError(
             f"the answers of '{checkpoint.source}' ({type(checkpoint.model).__name__}) depend on padding: in PyTorch, "
             f"a logit changes by {moved:.2g} when longer texts share the batch. Its scores would depend on the "
             "rows beside each row; choose a checkpoint of another architecture."
         )
     pairs: Expected | str
-    first, second = zip(*proof_pairs(chosen), strict=True)
+    first, second = zip(*both, strict=True)
     try:
         pairs = expect(checkpoint, directory, first, second)
     except (ExportError, PyTorchError, UsageError) as error:
@@ -121,7 +133,6 @@ def prove_parity(
     Raises:
         ParityError: on texts they differ by more than the tolerance, or the graph does not run.
     """
-    accepted = tolerance(precision, optimize)
 
     def compare(expected: Expected) -> Parity:
         answers = _answers(checkpoint, classifier, expected.encoded)
@@ -131,7 +142,7 @@ def prove_parity(
             longest=int(expected.encoded.lengths.max()),
             max_logit_difference=max(logit for logit, _ in differences),
             max_loss_difference=max(loss for _, loss in differences),
-            tolerance=accepted,
+            tolerance=tolerance(precision, optimize, expected.logits),
             calibration=reference.calibration,
         )
 
@@ -144,7 +155,7 @@ def prove_parity(
         raise ParityError(
             f"the exported model ({precision}, {optimize}) does not agree with PyTorch: over {texts.texts} texts of at "
             f"most {texts.longest} tokens, a logit differs by {texts.max_logit_difference:.2g} and a loss by "
-            f"{texts.max_loss_difference:.2g} nats, and {accepted:g} is accepted. Nothing was written. "
+            f"{texts.max_loss_difference:.2g} nats, and {texts.tolerance:.2g} is accepted. Nothing was written. "
             f"{_advice(precision, optimize)}"
         )
     if isinstance(reference.pairs, str):
@@ -221,4 +232,4 @@ def _advice(precision: Precision, optimize: Optimization) -> str:
         return "Try --precision fp32."
     if optimize != "none":
         return "Try --optimize none, or a smaller --max-length where long texts alone are off."
-    return "Try another version of optimum-onnx or torch; this one does not export the architecture correctly."
+    return "Try the other exporter, in an environment of its own: this one does not write the architecture correctly."

@@ -91,9 +91,8 @@ def padding_moves(checkpoint: Checkpoint, expected: Expected) -> float:
         if expected.encoded.lengths[rows].max() * BATCH_ROWS > BATCH_TOKENS:
             continue
         batch = collate(expected.encoded, rows, checkpoint.pad_token_id)
-        feeds = {name: getattr(batch, name) for name in ("input_ids", "attention_mask", "token_type_ids")}
-        if not checkpoint.segments:
-            del feeds["token_type_ids"]
+        names = ("input_ids", "attention_mask", *(["token_type_ids"] if checkpoint.segments else []))
+        feeds = {name: getattr(batch, name) for name in names if takes(model, name)}
         # Some take no batches, for want of a padding id, or not these rows side by side.
         with contextlib.suppress(Exception), torch.inference_mode():
             found = model(**{name: torch.from_numpy(ids).long() for name, ids in feeds.items()}).logits.numpy()

@@ -4,7 +4,7 @@
     python scripts/check_installs.py --only uv --seconds 60
 
 Asks the pip that comes with this Python, the newest pip, and uv, each in an environment of its own and each with and
-without constraints.txt, what they would install; nothing is installed, but old pips download what they would install,
+without constraints, what they would install; nothing is installed, but old pips download what they would install,
 which takes a while the first time. Needs a package index. Run it by hand when dependencies change: what resolves
 depends on the index of the day, so no test can promise it.
 """
@@ -21,8 +21,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
-EXTRAS = ("cpu", "cpu,export,hub", "cpu,export,hub,report,argilla", "cpu,dev")
-SOURCES = ("pyproject.toml", "README.md", "LICENSE", "constraints.txt")
+# Extras, and the constraints that they are also tried with: those of the exporter that they bring.
+EXTRAS = {
+    "cpu": "constraints.txt",
+    "cpu,export,hub": "constraints.txt",
+    "cpu,export,hub,report,argilla": "constraints.txt",
+    "cpu,dev": "constraints.txt",
+    "cpu,export-torch,hub": "constraints-torch.txt",
+}
+SOURCES = ("pyproject.toml", "README.md", "LICENSE", "constraints.txt", "constraints-torch.txt")
 INSTALLERS = ("bundled pip", "newest pip", "uv")
 
 
@@ -37,8 +44,8 @@ def main() -> None:
         source = copy_of_sources(Path(folder) / "source")
         for installer in INSTALLERS if options.only is None else (options.only,):
             command = make_installer(installer, Path(folder) / installer.replace(" ", "-"))
-            for extras in EXTRAS:
-                for constraints in ([], ["-c", "constraints.txt"]):
+            for extras, file in EXTRAS.items():
+                for constraints in ([], ["-c", file]):
                     taken_s, trouble = resolve([*command, *constraints, f".[{extras}]"], source, options.seconds)
                     with_constraints = "with constraints" if constraints else "without constraints"
                     print(f"{installer:<12} .[{extras}] {with_constraints}: {taken_s:.0f} s {trouble}", flush=True)

@@ -10,6 +10,7 @@ import pytest
 
 onnx = pytest.importorskip("onnx", reason="needs the extra `export`")
 pytest.importorskip("torch", reason="needs the extra `export`")
+pytest.importorskip("optimum", reason="needs the extra `export`")
 
 from checkpoints import KINDS, TRAINING_TEXT, make_checkpoint
 from torch_reference import torch_losses
@@ -86,6 +87,6 @@ def test_token_types_are_fed_only_where_the_graph_has_them(exported: tuple[str, 
 def test_the_last_layer_is_cut_to_the_first_token_where_attention_is_fused(exported: tuple[str, Path, Path]) -> None:
     kind, _, model = exported
     contract = open_model_directory(model).contract
-    assert contract.first_token == (kind in FIRST_TOKEN)
+    assert contract.one_position == (kind in FIRST_TOKEN)
     operators = {node.op_type for node in onnx.load(model / "model.onnx").graph.node}
     assert ("FusedMatMul" in operators) == (kind in FIRST_TOKEN)

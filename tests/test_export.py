@@ -217,7 +217,7 @@ def test_architecture_without_known_fusions_falls_back_and_says_so(
     config = ExportConfig(str(checkpoint_of("mobilebert")), tmp_path / "model", optimize="O3")
     contract = export_onnx(config, notify=lines.append).contract
     assert contract.optimize == "O1"
-    assert contract.parity.tolerance == 1e-4
+    assert contract.parity.tolerance < 1e-3  # fp32's, and not that of O3's GELU
     assert any("O3" in line and "mobilebert" in line and "O1" in line for line in lines)
 
 
@@ -252,7 +252,7 @@ def test_int8_quantizes_the_matrix_products(bert: Path, tmp_path: Path, optimize
 def test_large_weights_lie_beside_the_graph_and_are_hashed(
     bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: Any
 ) -> None:
-    monkeypatch.setattr(onnx_graph, "EXTERNAL_DATA_BYTES", 1_000)
+    monkeypatch.setattr("scorer.onnx_files.EXTERNAL_DATA_BYTES", 1_000)
     monkeypatch.setenv("FORCE_ONNX_EXTERNAL_DATA", "1")
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
@@ -464,8 +464,8 @@ def test_impossible_option_is_refused(options: dict[str, Any], tmp_path: Path) -
 def damage_bias(by: float) -> Callable[..., Any]:
     """A write_graph that gets the head's bias wrong."""
 
-    def write(checkpoint: Any, directory: Path, *arguments: Any) -> Any:
-        applied = onnx_graph.write_graph(checkpoint, directory, *arguments)
+    def write(checkpoint: Any, directory: Path, *arguments: Any, **options: Any) -> Any:
+        applied = onnx_graph.write_graph(checkpoint, directory, *arguments, **options)
         model = onnx.load(directory / "model.onnx")
         bias = next(tensor for tensor in model.graph.initializer if tensor.name.endswith("classifier.bias"))
         values = onnx.numpy_helper.to_array(bias).copy()
@@ -492,8 +492,8 @@ def test_graph_that_gives_nan_is_refused(bert: Path, tmp_path: Path, monkeypatch
 
 
 def test_graph_that_does_not_load_is_refused(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def write(checkpoint: Any, directory: Path, *arguments: Any) -> Any:
-        applied = onnx_graph.write_graph(checkpoint, directory, *arguments)
+    def write(checkpoint: Any, directory: Path, *arguments: Any, **options: Any) -> Any:
+        applied = onnx_graph.write_graph(checkpoint, directory, *arguments, **options)
         (directory / "model.onnx").write_bytes(b"not a graph")
         return applied
 

@@ -10,6 +10,7 @@ import pytest
 onnx = pytest.importorskip("onnx", reason="needs the extra `export`")
 ort = pytest.importorskip("onnxruntime")
 pytest.importorskip("torch", reason="needs the extra `export`")
+pytest.importorskip("optimum", reason="needs the extra `export`")
 
 from checkpoints import make_checkpoint
 
@@ -71,7 +72,7 @@ def test_a_graph_without_fused_attention_is_left_alone(tmp_path: Path) -> None:
     before = model.SerializeToString()
     assert keep_first_token(model) == "its attention is not fused"
     assert model.SerializeToString() == before
-    assert directory.contract.first_token is False
+    assert directory.contract.one_position is False
 
 
 def test_a_head_that_reads_another_token_is_left_alone(fused: onnx.ModelProto) -> None:

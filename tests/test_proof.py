@@ -17,6 +17,7 @@ import polars as pl
 import pytest
 
 pytest.importorskip("torch", reason="needs the extra `export`")
+pytest.importorskip("optimum", reason="needs the extra `export`")
 
 import torch
 from checkpoints import TRAINING_TEXT, edit_config, make_checkpoint, make_tokenizer
@@ -138,13 +139,13 @@ def test_a_decoder_with_a_padding_id_reads_the_last_other_token(decoder: Path, t
 def test_a_graph_that_reads_the_wrong_token_is_refused(
     decoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scorer.onnx_graph.NO_PADDING_ID", 0)  # the end token
+    monkeypatch.setattr("scorer.optimum_graph.NO_PADDING_ID", 0)  # the end token
     with pytest.raises(ParityError, match="does not agree with PyTorch"):
         exported(decoder, tmp_path / "model", optimize="none")
 
 
 def test_a_graph_that_takes_end_tokens_of_all_rows_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scorer.onnx_graph.read_last_end_token", lambda _: False)
+    monkeypatch.setattr("scorer.optimum_graph.read_last_end_token", lambda _: False)
     checkpoint = make_checkpoint("bart", tmp_path / "checkpoint", label_names=LABELS)
     with pytest.raises(ParityError, match=r"does not run|does not agree"):
         exported(checkpoint, tmp_path / "model", optimize="none")

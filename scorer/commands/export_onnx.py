@@ -39,6 +39,15 @@ from scorer.commands.help import Command, option
     help="Number format of the weights; fp16 is meant for CUDA.",
 )
 @option(
+    "--exporter",
+    heading="Graph",
+    type=click.Choice(["auto", "torch", "optimum"]),
+    default="auto",
+    show_default=True,
+    help="What writes the graph: optimum (transformers 4.57) or torch's own exporter (transformers 5). [auto: optimum "
+    "where it is installed]",
+)
+@option(
     "--max-length",
     heading="Graph",
     type=int,

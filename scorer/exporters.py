@@ -1,0 +1,99 @@
+"""Which exporter writes the graph: optimum's or torch's own, by what is installed. Exports nothing.
+
+optimum needs transformers 4.57, torch's exporter transformers 5; so an environment holds one of them. Imports neither.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+from collections.abc import Mapping
+from typing import Literal
+
+from scorer.distribution import VERSION, install_command
+from scorer.errors import MissingExtraError, UsageError
+from scorer.model_directory import Exporter
+from scorer.session import import_onnxruntime, installed_onnxruntime
+
+ExporterChoice = Literal["auto", "torch", "optimum"]
+# The extra that brings each exporter.
+EXTRAS: Mapping[Exporter, str] = {"optimum": "export", "torch": "export-torch"}
+# module to import -> distribution that brings it
+REQUIRED: Mapping[Exporter, Mapping[str, str]] = {
+    "optimum": {
+        "torch": "torch",
+        "transformers": "transformers",
+        "onnx": "onnx",
+        "optimum": "optimum",
+        "optimum.exporters.onnx": "optimum-onnx",
+    },
+    "torch": {"torch": "torch", "transformers": "transformers", "onnx": "onnx", "onnxscript": "onnxscript"},
+}
+TRANSFORMERS_OF_TORCH = 5
+COMMON = ("torch", "transformers", "onnx", "tokenizers")
+OWN: Mapping[Exporter, tuple[str, ...]] = {"optimum": ("optimum", "optimum-onnx"), "torch": ("onnxscript",)}
+
+
+def choose_exporter(wanted: ExporterChoice) -> Exporter:
+    """The exporter that writes the graph, once it is certain that all it needs is installed.
+
+    Args:
+        wanted: "auto" takes optimum where it is installed, and torch's own where transformers is of version 5.
+
+    Raises:
+        MissingExtraError, ProviderError: a package is not installed.
+        UsageError: the one wanted does not work with the installed transformers.
+    """
+    exporter: Exporter = _found() if wanted == "auto" else wanted
+    if exporter == "torch" and version("transformers") is not None and not _reads_for_torch():
+        raise UsageError(
+            f"--exporter torch needs transformers {TRANSFORMERS_OF_TORCH}, and {version('transformers')} is installed. "
+            f"{other_environment('torch')}"
+        )
+    if exporter == "optimum" and _reads_for_torch() and not _is_installed("optimum.exporters.onnx"):
+        raise UsageError(
+            f"--exporter optimum needs transformers 4.57, and {version('transformers')} is installed. "
+            f"{other_environment('optimum')}"
+        )
+    for module, distribution in REQUIRED[exporter].items():
+        if not _is_installed(module):
+            raise MissingExtraError(distribution, EXTRAS[exporter], "scorer export-onnx")
+    import_onnxruntime()
+    return exporter
+
+
+def other_environment(exporter: Exporter) -> str:
+    """How to get an environment with the exporter, as a sentence: none replaces what is installed."""
+    return f"Export in an environment of its own, with: {install_command(f'cpu,{EXTRAS[exporter]}')}"
+
+
+def versions(exporter: Exporter) -> dict[str, str]:
+    """Versions of all packages that take part in an export."""
+    found = {name: importlib.metadata.version(name) for name in (*COMMON, *OWN[exporter])}
+    return {"scorer": VERSION, **found, **installed_onnxruntime()}
+
+
+def version(distribution: str) -> str | None:
+    """The installed version, or None."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _found() -> Exporter:
+    if _is_installed("optimum.exporters.onnx") or not _is_installed("transformers"):
+        return "optimum"
+    return "torch" if _reads_for_torch() else "optimum"
+
+
+def _reads_for_torch() -> bool:
+    """Whether the installed transformers is one that torch's exporter can take models of."""
+    return int((version("transformers") or "0").split(".")[0]) >= TRANSFORMERS_OF_TORCH
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # a parent package is missing
+        return False

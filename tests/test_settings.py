@@ -1,0 +1,135 @@
+"""Settings of config.json that transformers would lose, of whatever version it is; and which exporter is chosen."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra `export`")
+pytest.importorskip("transformers", reason="needs the extra `export`")
+
+from checkpoints import edit_config, make_checkpoint
+from transformers import CONFIG_MAPPING
+
+from scorer import exporters
+from scorer.checkpoint import open_checkpoint
+from scorer.checkpoint_settings import check_settings, check_writer
+from scorer.errors import ExportError, MissingExtraError, UsageError
+from scorer.export import _write_tokenizer
+from scorer.exporters import choose_exporter
+from scorer.parity import make_reference, tolerance
+from scorer.parity_texts import BUILT_IN_TEXTS
+
+LOST = [
+    ("bert", {"rope_parameters": {"rope_type": "default", "rope_theta": 50.0}}),
+    ("bert", {"classifier_pooling": "mean"}),
+    ("bert", {"attn_logit_softcapping": 30.0}),
+    ("roberta", {"layer_types": ["full_attention", "sliding_attention"] * 6}),
+    ("distilbert", {"attention_window": 128}),
+    ("bert", {"embedding_multiplier": 12.0}),
+    ("bert", {"is_causal": True}),
+    ("qwen2", {"sliding_window": 128}),  # which its class drops where use_sliding_window is not set
+]
+KEPT = [
+    ("bert", {"pooler_type": "first_token_transform", "pooler_fc_size": 768, "directionality": "bidi"}),
+    ("bert", {"position_embedding_type": "absolute", "gradient_checkpointing": False, "output_past": True}),
+    ("albert", {"down_scale_factor": 1, "gap_size": 0, "net_structure_type": 0}),
+    ("bart", {"static_position_embeddings": False, "normalize_embedding": True}),
+    ("deberta-v2", {"pos_att_type": "p2c|c2p", "pooler_hidden_size": 1536, "pooler_hidden_act": "gelu"}),
+    ("qwen2", {"sliding_window": 131072, "use_sliding_window": False, "rope_theta": 1e6, "max_window_layers": 28}),
+    ("llama", {"rope_theta": 10000.0, "rope_scaling": None}),
+    ("llama", {"rope_theta": 5e5, "rope_scaling": {"type": "linear", "factor": 8.0}}),
+    ("gpt_neox", {"rotary_pct": 0.5, "rotary_emb_base": 10000}),
+    ("modernbert", {"global_rope_theta": 160000.0, "local_rope_theta": 10000.0, "global_attn_every_n_layers": 3}),
+]
+
+
+def check(kind: str, fields: dict[str, Any], where: str = "folder") -> None:
+    config = CONFIG_MAPPING[kind].from_dict(dict(fields))
+    check_settings({"model_type": kind, **fields}, config, where)
+
+
+@pytest.mark.parametrize(("kind", "fields"), LOST)
+def test_a_setting_that_would_be_lost_stops_the_export(kind: str, fields: dict[str, Any]) -> None:
+    with pytest.raises(ExportError, match=f"'folder' has settings .*: {next(iter(fields))} = "):
+        check(kind, fields)
+
+
+@pytest.mark.parametrize(("kind", "fields"), KEPT)
+def test_a_setting_that_is_in_force_or_idle_does_not(kind: str, fields: dict[str, Any]) -> None:
+    check(kind, fields)
+
+
+def test_a_checkpoint_of_a_later_transformers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scorer.checkpoint_settings.version", lambda _: "4.57.6")
+    with pytest.raises(ExportError, match=r"pip install 'scorer-onnx\[cpu,export-torch\]'"):
+        check_writer({"transformers_version": "5.24.0"}, "folder")
+    for fields in ({"transformers_version": "4.99.0"}, {"transformers_version": "4.8.2"}, {}):
+        check_writer(fields, "folder")
+    monkeypatch.setattr("scorer.checkpoint_settings.version", lambda _: "5.24.0")
+    check_writer({"transformers_version": "5.30.0.dev0"}, "folder")
+    with pytest.raises(ExportError, match="transformers 6"):
+        check_writer({"transformers_version": "6.0.0"}, "folder")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"transformers_version": "99.0.0"}, {"rope_parameters": {"rope_theta": 50.0}}, {"summary_pooling": "mean"}],
+)
+def test_opening_a_checkpoint_looks_at_its_settings(fields: dict[str, Any], tmp_path: Path) -> None:
+    checkpoint = make_checkpoint("bert", tmp_path / "checkpoint")
+    assert open_checkpoint(str(checkpoint)).written_by is not None
+    edit_config(checkpoint, **fields)
+    with pytest.raises(ExportError, match=r"written by transformers 99|has settings that BertConfig"):
+        open_checkpoint(str(checkpoint))
+
+
+def test_a_tokenizer_whose_settings_contradict_its_file_is_refused(tmp_path: Path) -> None:
+    folder = make_checkpoint("bert", tmp_path / "checkpoint")
+    settings = folder / "tokenizer_config.json"
+    content = json.loads(settings.read_text(encoding="utf-8")) | {"do_lower_case": False}
+    settings.write_text(json.dumps(content), encoding="utf-8")
+    checkpoint = open_checkpoint(str(folder))
+    _write_tokenizer(checkpoint.tokenizer, tmp_path / "tokenizer.json")
+    with pytest.raises(ExportError, match="different token ids"):
+        make_reference(checkpoint, tmp_path, BUILT_IN_TEXTS, calibration="built-in")
+
+
+def installed(monkeypatch: pytest.MonkeyPatch, transformers: str, *missing: str) -> None:
+    """Have everything installed but some modules, and a version of transformers."""
+    monkeypatch.setattr(exporters, "version", lambda _: transformers)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in missing else object())
+
+
+def test_auto_takes_optimum_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed(monkeypatch, "4.57.6")
+    assert choose_exporter("auto") == "optimum"
+    installed(monkeypatch, "5.24.0", "optimum.exporters.onnx")
+    assert choose_exporter("auto") == "torch"
+    installed(monkeypatch, "4.57.6", "optimum.exporters.onnx")
+    with pytest.raises(MissingExtraError, match=r"'optimum-onnx'.*scorer-onnx\[export\]"):
+        choose_exporter("auto")
+
+
+def test_an_exporter_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed(monkeypatch, "5.24.0", "optimum.exporters.onnx")
+    with pytest.raises(UsageError, match=r"environment of its own.*scorer-onnx\[cpu,export\]"):
+        choose_exporter("optimum")
+    installed(monkeypatch, "5.24.0", "onnxscript", "optimum.exporters.onnx")
+    with pytest.raises(MissingExtraError, match=r"'onnxscript'.*scorer-onnx\[export-torch\]"):
+        choose_exporter("auto")
+    installed(monkeypatch, "4.57.6")
+    with pytest.raises(UsageError, match=r"environment of its own.*scorer-onnx\[cpu,export-torch\]"):
+        choose_exporter("torch")
+
+
+def test_what_is_accepted_follows_the_size_of_the_logits() -> None:
+    small, large = np.float32([[1.0, -8.0]]), np.float32([[100.0, -3.0]])
+    assert tolerance("fp32", "O2", small) == 1e-4
+    assert tolerance("fp32", "O2", large) == pytest.approx(1e-3)
+    assert tolerance("int8", "O2", small) == 2.0

@@ -176,13 +176,13 @@ def test_a_sample_is_judged_once(tmp_path: Path) -> None:
 def int8_model(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The embedded model in int8, with its fp32 form beside it."""
     pytest.importorskip("onnx", reason="needs the extra `export`")
+    from scorer.graph_precision import to_int8
     from scorer.model_directory import CONTRACT_FILE, EXACT_FILE, MODEL_FILE, sha256_of
-    from scorer.onnx_graph import _keep_exact, _to_int8
 
     folder = tmp_path_factory.mktemp("int8") / "model"
     shutil.copytree(model, folder)
-    _keep_exact(folder / MODEL_FILE)
-    _to_int8(folder / MODEL_FILE)
+    shutil.copy(folder / MODEL_FILE, folder / EXACT_FILE)
+    to_int8(folder / MODEL_FILE)
     (folder / "quantized.onnx").unlink(missing_ok=True)
     contract = json.loads((folder / CONTRACT_FILE).read_text())
     names = (*contract["files"], EXACT_FILE)

@@ -96,6 +96,8 @@ def exported(folder: Path) -> dict[str, Any]:
         except ExportError as error:
             kind = "not proved" if isinstance(error, ParityError) else "refused"
             return found | {"result": kind, "reason": str(error).replace(str(folder), "…")}
+        except Exception as error:  # a fault of ours: no checkpoint may end so
+            return found | {"result": "FAILED", "reason": f"{type(error).__name__}: {error}"[:300]}
         comparison = compare(folder, directory)
         operators = {node.op_type for node in onnx.load(directory.model_file).graph.node}
     cut = [line.removeprefix("the last layer is computed for all tokens: ") for line in said if "last layer is" in line]
@@ -112,13 +114,19 @@ def exported(folder: Path) -> dict[str, Any]:
 
 def table(folder: Path, names: Sequence[str]) -> str:
     """Markdown of what is known."""
-    head = "| architecture | result | tokenizer | attention | one position | texts, pairs | difference |\n" + "|---" * 7 + "|"
+    head = (
+        "| architecture | result | tokenizer | attention | one position | texts, pairs | difference |\n"
+        + "|---" * 7
+        + "|"
+    )
     import transformers
 
     rows = []
     for name in names:
         file = folder / name / f"read-by-{transformers.__version__}.json"
-        rows.append(line(name, json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"result": "not tried"}))
+        rows.append(
+            line(name, json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"result": "not tried"})
+        )
     return "\n".join([head, *rows])
 
 

@@ -105,7 +105,11 @@ def load_tokenizer(kind: str, variant: Variant) -> Any:
     """The tokenizer as a trainer would have it: its maker's files, loaded by AutoTokenizer."""
     from transformers import AutoTokenizer
 
-    families = [variant.tokenizer] if variant.tokenizer is not None else [TOKENIZERS.get(kind), ("cls-json", "PreTrainedTokenizerFast")]
+    families = (
+        [variant.tokenizer]
+        if variant.tokenizer is not None
+        else [TOKENIZERS.get(kind), ("cls-json", "PreTrainedTokenizerFast")]
+    )
     for family, tokenizer_class in filter(None, families):
         with tempfile.TemporaryDirectory() as folder:
             try:

@@ -140,10 +140,11 @@ def make_config(configuration: Any, given: Mapping[str, Any], *, unusual: bool =
         if getattr(usual, "rope_parameters", None):
             fields["rope_parameters"] = _unusual_rotary(usual.rope_parameters)
             fields.pop("rope_theta", None)
-    for name, part in getattr(configuration, "sub_configs", {}).items():
-        if part.__name__ != "AutoConfig":
-            own = {key: value for key, value in given.items() if hasattr(part(), key)}
-            fields[name] = make_config(part, own, unusual=unusual).to_dict()
+    for name in getattr(configuration, "sub_configs", {}):
+        part = getattr(usual, name, None)
+        if part is not None:
+            own = {key: value for key, value in given.items() if hasattr(part, key)}
+            fields[name] = make_config(type(part), own, unusual=unusual).to_dict()
     fields |= {"pad_token_id": PADDING, "bos_token_id": 0, "eos_token_id": END, "decoder_start_token_id": END}
     fields |= {"sep_token_id": END, "cls_token_id": 0}
     special = SPECIAL.get(usual.model_type, {})

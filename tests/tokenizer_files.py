@@ -85,7 +85,9 @@ def write_tokenizer(family: str, tokenizer_class: str, folder: Path, **settings:
     folder.mkdir(parents=True, exist_ok=True)
     special = list(dict.fromkeys(described.special.values()))
     if described.kind == "wordpiece":
-        (folder / described.file).write_text("\n".join(_pieces(special, lower=described.more["do_lower_case"])), "utf-8")
+        (folder / described.file).write_text(
+            "\n".join(_pieces(special, lower=described.more["do_lower_case"])), "utf-8"
+        )
     elif described.kind == "bytes":
         _write_bytes(special, folder)
     elif described.kind == "json":
@@ -164,7 +166,7 @@ def _sentencepiece(family: str, described: Family) -> bytes:
     import sentencepiece
 
     bytewise = described.kind == "sentencepiece-bpe" and family != "reformer"
-    ids = {"unk_id": 0, "bos_id": 1, "eos_id": 2, "pad_id": -1}
+    ids: dict[str, Any] = {"unk_id": 0, "bos_id": 1, "eos_id": 2, "pad_id": -1}
     more: dict[str, Any] = {}
     if family not in {"xlm-roberta", "camembert", "mbart", "llama"}:
         order = list(described.special)

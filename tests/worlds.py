@@ -135,7 +135,14 @@ VARIANTS: dict[str, Variant] = {
     "phi3:longrope": Variant(
         {"original_max_position_embeddings": 64},
         of_4={"rope_scaling": {"type": "longrope", **LONG}},
-        of_5={"rope_parameters": {"rope_type": "longrope", "rope_theta": 10000.0, "original_max_position_embeddings": 64, **LONG}},
+        of_5={
+            "rope_parameters": {
+                "rope_type": "longrope",
+                "rope_theta": 10000.0,
+                "original_max_position_embeddings": 64,
+                **LONG,
+            }
+        },
     ),
     "gpt_neox:quarter": Variant(
         {"use_parallel_residual": False},

@@ -21,9 +21,10 @@ MOVES = re.compile(
     r"|multiplier|position_embedding|relative|is_causal|causal_|bidirectional|attention_type|qk_norm"
     r"|hidden_act|activation|norm_eps|norm_type|pre_norm|attn_type|attention_bias"
 )
-# Names like these that no code has ever read, written by the makers of BERT and ALBERT.
+# Names like these that no text classifier has ever read, written by the makers of BERT, ALBERT, BLOOM and others.
 IDLE = frozenset(
     {
+        "offset_alibi", "sbert_ce_default_activation_function", "cross_encoder_activation_fct", "activation_dropout",
         "down_scale_factor", "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers",
         "pooler_size_per_head", "pooler_type",
     }
@@ -32,6 +33,8 @@ IDLE = frozenset(
 USUAL = {"position_embedding_type": "absolute", "is_causal": None, "attention_type": "original_full"}
 # Settings that a class makes another one of, which says all where it stands in the file.
 SAID_BY = dict.fromkeys(("global_attn_every_n_layers", "sliding_window_pattern"), "layer_types")
+# Settings that makers wrote under a second name as well, and the name that code reads.
+ALSO = {"hidden_act": "hidden_activation", "layer_norm_eps": "norm_eps", "sliding_window_size": "sliding_window"}
 KEYS_SHOWN = 4
 
 
@@ -114,6 +117,9 @@ def _lost(fields: Mapping[str, Any], config: Any, prefix: str = "") -> Iterator[
 
 def _said_otherwise(fields: Mapping[str, Any], config: Any, key: str) -> bool:
     """Whether what a setting says is in force by another one."""
+    also = ALSO.get(key)
+    if also in fields and not _has(type(config), key) and fields[also] == fields[key] == getattr(config, also, None):
+        return True
     rotary = getattr(config, "rope_parameters", None) or {}
     return fields.get(SAID_BY.get(key, "")) is not None or (key in rotary and rotary[key] == fields[key])
 
@@ -132,7 +138,7 @@ def _takes(kind: Any, fields: Mapping[str, Any], key: str) -> bool:
     others = [{name: value for name, value in fields.items() if name != key}]
     value = fields[key]
     if isinstance(value, int | float) and not isinstance(value, bool):
-        others.append({**fields, key: 2 * value + 1})
+        others += [{**fields, key: 2 * value + 1}, {**fields, key: 1}]
     return any(_made(kind, other, key) != made for other in others)
 
 

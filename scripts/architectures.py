@@ -6,6 +6,7 @@ that is installed here, and compared: token ids and logits of texts of 1 to 512 
     python scripts/architectures.py FOLDER                                 # all, saved and read by the one installed
     python scripts/architectures.py FOLDER bert llama:rope-llama3          # some
     python scripts/architectures.py FOLDER --variants --saved-by ../env-4.50/bin/python
+    python scripts/architectures.py FOLDER --reading                       # PyTorch's answers alone, without an export
     python scripts/architectures.py FOLDER --table                         # of what is known so far
 
 What is recorded or compared already is not done again, so that it can be stopped at any time.
@@ -22,12 +23,15 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 TESTS = Path(__file__).resolve().parent.parent / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS.parent)]
+POSITIONS = 512
 
 
 def main() -> None:
@@ -37,6 +41,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*")
     parser.add_argument("--saved-by", default=sys.executable, help="Python of the environment that saves")
     parser.add_argument("--variants", action="store_true", help="the variants instead of the architectures")
+    parser.add_argument("--reading", action="store_true", help="compare PyTorch's answers, and export nothing")
     parser.add_argument("--table", action="store_true")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -46,7 +51,8 @@ def main() -> None:
         print(table(given.folder, names))
         return
     for name in names:
-        print(line(name, result_of(given.folder / name, name, given.saved_by)), flush=True)
+        find = read if given.reading else exported
+        print(line(name, result_of(given.folder / name, name, given.saved_by, find)), flush=True)
 
 
 def every(*, variants: bool) -> Sequence[str]:
@@ -57,17 +63,18 @@ def every(*, variants: bool) -> Sequence[str]:
     return tuple(VARIANTS) if variants else tuple(KINDS)
 
 
-def result_of(folder: Path, name: str, saved_by: str) -> dict[str, Any]:
+def result_of(folder: Path, name: str, saved_by: str, find: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
     """What is known of one checkpoint; found out where nothing is known yet."""
     import transformers
 
-    file = folder / f"read-by-{transformers.__version__}.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{find.__name__}-by-{transformers.__version__}.json"
     if file.exists():
         return dict(json.loads(file.read_text(encoding="utf-8")))
     if not any((folder / known).exists() for known in ("recording.json", "failed.txt")):
         command = [saved_by, str(TESTS / "recording.py"), str(folder.parent), name]
         subprocess.run(command, check=False, capture_output=True)
-    found = exported(folder) if (folder / "recording.json").exists() else not_made(folder)
+    found = find(folder) if (folder / "recording.json").exists() else not_made(folder)
     file.write_text(json.dumps(found), encoding="utf-8")
     return found
 
@@ -84,7 +91,7 @@ def exported(folder: Path) -> dict[str, Any]:
     import onnx
     from recorded import compare, export_recorded
 
-    from scorer.errors import ExportError, ParityError
+    from scorer.errors import ParityError, ScorerError
 
     said: list[str] = []
     started = time.monotonic()
@@ -93,7 +100,7 @@ def exported(folder: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as output:
         try:
             directory = export_recorded(folder, Path(output) / "model", notify=said.append)
-        except ExportError as error:
+        except ScorerError as error:
             kind = "not proved" if isinstance(error, ParityError) else "refused"
             return found | {"result": kind, "reason": str(error).replace(str(folder), "…")}
         except Exception as error:  # a fault of ours: no checkpoint may end so
@@ -112,6 +119,47 @@ def exported(folder: Path) -> dict[str, Any]:
     }
 
 
+def read(folder: Path) -> dict[str, Any]:
+    """Open one checkpoint as an export does, and compare what PyTorch answers; exports nothing."""
+    import torch
+    from recorded import Comparison
+
+    from scorer.checkpoint import open_checkpoint, takes
+    from scorer.errors import ScorerError
+    from scorer.parity import tolerance
+    from scorer.tokenizer_file import check_tokenizer_file
+
+    known = json.loads((folder / "recording.json").read_text(encoding="utf-8"))
+    found: dict[str, Any] = {"wrote": known["transformers"], "tokenizer": known["tokenizer"]}
+    with np.load(folder / "recording.npz") as arrays:
+        expected = np.concatenate([arrays["logits"], arrays["pair_logits"]])
+    rows = [*((text,) for text in known["texts"]), *map(tuple, known["pairs"])]
+    ids = [*known["ids"], *known["pair_ids"]]
+    try:
+        checkpoint = open_checkpoint(str(folder / "checkpoint"))
+        check_tokenizer_file(checkpoint.tokenizer, checkpoint.location, None, known["texts"], known["pairs"])
+    except ScorerError as error:
+        return found | {"result": "refused", "reason": str(error).replace(str(folder), "…")}
+    differences, other = [0.0], 0
+    for row, texts in enumerate(rows):
+        asked = checkpoint.tokenizer(*texts, truncation=True, max_length=POSITIONS, return_tensors="pt")
+        other += asked["input_ids"][0].tolist() != ids[row]
+        if row % 4 == 0:
+            with torch.inference_mode():
+                answer = checkpoint.model(
+                    **{name: tensor for name, tensor in asked.items() if takes(checkpoint.model, name)}
+                ).logits
+            differences.append(float(np.abs(answer[0].numpy() - expected[row]).max()))
+    comparison = Comparison(
+        len(known["texts"]), len(known["pairs"]), other, max(differences), tolerance("fp32", "O2", expected), 0
+    )
+    return found | {
+        "result": "right" if comparison.holds else "WRONG",
+        "fused": False, "one_position": False, "why_not": "", "notices": checkpoint.notices,
+        **dataclasses.asdict(comparison),
+    }  # fmt: skip
+
+
 def table(folder: Path, names: Sequence[str]) -> str:
     """Markdown of what is known."""
     head = (
@@ -123,7 +171,7 @@ def table(folder: Path, names: Sequence[str]) -> str:
 
     rows = []
     for name in names:
-        file = folder / name / f"read-by-{transformers.__version__}.json"
+        file = folder / name / f"exported-by-{transformers.__version__}.json"
         rows.append(
             line(name, json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"result": "not tried"})
         )

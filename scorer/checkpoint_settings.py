@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from scorer.code_changes import changed_settings
 from scorer.errors import ExportError
 from scorer.exporters import TRANSFORMERS_OF_TORCH, other_environment, version
 
@@ -82,6 +83,12 @@ def check_settings(fields: Mapping[str, Any], config: Any, location: str) -> Non
     Raises:
         ExportError: naming the settings.
     """
+    if changed := changed_settings(fields, writer(fields), version("transformers")):
+        raise ExportError(
+            f"the config.json of '{location}' was written by transformers {writer(fields)}, whose code computes "
+            f"{', '.join(changed)} otherwise than {version('transformers')} does: it would not be the model that was "
+            "trained. Export in an environment with the version that it was trained with."
+        )
     lost = [f"{name} = {value!r}"[:80] for name, value in _lost(fields, config)]
     if lost:
         more = f" and {len(lost) - KEYS_SHOWN} more" if len(lost) > KEYS_SHOWN else ""
@@ -117,7 +124,7 @@ def _lost(fields: Mapping[str, Any], config: Any, prefix: str = "") -> Iterator[
 
 def _said_otherwise(fields: Mapping[str, Any], config: Any, key: str) -> bool:
     """Whether what a setting says is in force by another one."""
-    also = ALSO.get(key)
+    also = ALSO.get(key, "")
     if also in fields and not _has(type(config), key) and fields[also] == fields[key] == getattr(config, also, None):
         return True
     rotary = getattr(config, "rope_parameters", None) or {}

@@ -187,7 +187,8 @@ def line(name: str, found: dict[str, Any]) -> str:
     attention = "fused" if found["fused"] else "plain"
     cut = "yes" if found["one_position"] else found["why_not"] or "no"
     rows = f"{found['texts']}, {found['pairs']}"
-    return f"| {name} | {found['result']}{ids} | {found['tokenizer']} | {attention} | {cut} | {rows} | {found['difference']:.1e} |"
+    result, tokenizer = found["result"] + ids, found["tokenizer"]
+    return f"| {name} | {result} | {tokenizer} | {attention} | {cut} | {rows} | {found['difference']:.1e} |"
 
 
 if __name__ == "__main__":

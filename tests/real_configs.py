@@ -3,6 +3,8 @@
 Sizes are left out where they say nothing; what makers wrote beside the settings that code reads is all here.
 """
 
+# ruff: noqa: E501 — wrapped as densely as is readable
+
 from __future__ import annotations
 
 from typing import Any
@@ -38,7 +40,9 @@ _BART = {
     "force_bos_token_to_be_generated": False, "early_stopping": True, "length_penalty": 2.0, "max_length": 142,
     "min_length": 56, "no_repeat_ngram_size": 3, "num_beams": 4, "task_specific_params": {"summarization": {"num_beams": 4}},
 }  # fmt: skip
-JS = {"transformers.js_config": {"dtype": "q8", "use_external_data_format": False, "kv_cache_dtype": {"fp16": "float16"}}}
+JS = {
+    "transformers.js_config": {"dtype": "q8", "use_external_data_format": False, "kv_cache_dtype": {"fp16": "float16"}}
+}
 REAL: dict[str, dict[str, Any]] = {
     "bert-uncased": _BERT | {"gradient_checkpointing": False, "position_embedding_type": "absolute", "use_cache": True,
                              "transformers_version": "4.6.0.dev0"},

@@ -70,9 +70,7 @@ def compare(folder: Path, directory: ModelDirectory) -> Comparison:
     encoder = TextEncoder(
         directory.tokenizer_file, contract.max_length, contract.truncation_side, segments=contract.segments
     )
-    classifier = OnnxClassifier(
-        directory.model_file, contract.label_names, "cpu", equal_lengths=contract.equal_lengths
-    )
+    classifier = OnnxClassifier(directory.model_file, contract.label_names, "cpu", equal_lengths=contract.equal_lengths)
     pairs = known["pairs"] if contract.pairs is not None else []
     rows = [encoder.encode(known["texts"])]
     if pairs:

@@ -19,7 +19,7 @@ from scorer.checkpoint_settings import writer
 from scorer.checkpoint_weights import brief, load_model, needs_remote_code
 from scorer.config import DEFAULT_MAX_LENGTH
 from scorer.errors import ExportError, UsageError
-from scorer.tokenizer_file import take_file
+from scorer.tokenizer_file import give_segments, take_file
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 # transformers writes 1e30 where a tokenizer knows no maximum; no real one comes near this.
@@ -101,7 +101,7 @@ def open_checkpoint(
     if commit is not None:
         options["revision"] = commit  # all further files come from one commit, whatever is pushed meanwhile
     tokenizer = _load_tokenizer(location, options)
-    taken = take_file(tokenizer, location, commit, writer(fields))
+    taken = [take(tokenizer, location, commit, writer(fields)) for take in (take_file, give_segments)]
     network, more = load_model(location, config, options, classes_known=knows_classes)
     check_single_label(config, location)  # again: the weights may have told the number of classes
     _check_vocabulary(tokenizer, network, location)
@@ -117,7 +117,7 @@ def open_checkpoint(
         max_length=_choose_length(max_length, tokenizer.model_max_length, max_positions),
         max_positions=max_positions,
         written_by=writer(fields),
-        notices=(*notices, *more, *([] if taken is None else [taken])),
+        notices=(*notices, *more, *(notice for notice in taken if notice is not None)),
     )
 
 
@@ -181,7 +181,7 @@ def _load_tokenizer(location: str, options: Mapping[str, Any]) -> Any:
 
 def _check_vocabulary(tokenizer: Any, model: Any, location: str) -> None:
     highest = max(tokenizer.get_vocab().items(), key=lambda item: item[1])  # (token, id)
-    rows = model.get_input_embeddings().weight.shape[0]
+    rows = _embedding_rows(model)
     if highest[1] >= rows:
         raise ExportError(
             f"the tokenizer of '{location}' gives ids up to {highest[1]} ('{highest[0]}'), but the model has "
@@ -190,9 +190,17 @@ def _check_vocabulary(tokenizer: Any, model: Any, location: str) -> None:
         )
 
 
+def _embedding_rows(model: Any) -> int:
+    """How many token ids the model has embeddings for."""
+    embeddings = model.get_input_embeddings()
+    if not hasattr(embeddings, "weight"):  # Perceiver gives its latents, a parameter
+        return int(model.config.vocab_size)
+    return int(embeddings.weight.shape[0])
+
+
 def _choose_padding(tokenizer: Any, model: Any, location: str) -> int:
     """The id that is written into padding."""
-    rows = model.get_input_embeddings().weight.shape[0]
+    rows = _embedding_rows(model)
     # The model's own id comes first: where padding matters to it, that is the one its code looks for.
     for token_id in (model.config.get_text_config().pad_token_id, tokenizer.pad_token_id, tokenizer.eos_token_id):
         if isinstance(token_id, int) and 0 <= token_id < rows:

@@ -12,8 +12,8 @@ from typing import Any
 
 Version = tuple[int, int]
 Fields = Mapping[str, Any]
-# gpt2's usual attention passed over this setting up to the first version, and obeys it in the second.
-LAYER_SCALE_IGNORED, LAYER_SCALE_OBEYED = (5, 0), (5, 24)
+# The usual attention of some models passed over a setting up to the first version, and obeys it in the second.
+IGNORED, OBEYED = (5, 0), (5, 24)
 
 
 def changed_settings(fields: Fields, wrote: str | None, reads: str | None) -> list[str]:
@@ -64,15 +64,25 @@ def _windows(fields: Fields, version: Version) -> Hashable:
 
 def _layer_scale(fields: Fields, version: Version) -> Hashable:
     """Whether GPT-2 divides attention scores by the number of the layer."""
-    if fields.get("model_type") != "gpt2" or not fields.get("scale_attn_by_inverse_layer_idx"):
-        return None
-    if version <= LAYER_SCALE_IGNORED:
+    return fields.get("model_type") == "gpt2" and fields.get("scale_attn_by_inverse_layer_idx") and _obeyed(version)
+
+
+def _softcap(fields: Fields, version: Version) -> Hashable:
+    """Whether Gemma 2 caps attention scores."""
+    capped = fields.get("attn_logit_softcapping", "by default") is not None
+    return fields.get("model_type") == "gemma2" and capped and _obeyed(version)
+
+
+def _obeyed(version: Version) -> Hashable:
+    """Whether a version obeys what earlier ones passed over; itself where nobody knows."""
+    if version <= IGNORED:
         return False
-    return True if version >= LAYER_SCALE_OBEYED else version
+    return True if version >= OBEYED else version
 
 
 MEANINGS: Mapping[str, Callable[[Fields, Version], Hashable]] = {
     "rope_scaling of type yarn": _yarn,
     "sliding_window": _windows,
     "scale_attn_by_inverse_layer_idx": _layer_scale,
+    "attn_logit_softcapping": _softcap,
 }

@@ -82,7 +82,7 @@ def make_reference(checkpoint: Checkpoint, directory: Path, texts: Sequence[str]
 
     Raises:
         ExportError: the tokenizer file is not the checkpoint's tokenizer, or PyTorch's own answers are not
-            finite, or fail.
+            finite, fail, or are alike for all texts.
         UsageError: the maximum length leaves no room for text.
     """
     chosen = proof_texts(checkpoint.tokenizer, texts, checkpoint.max_length)
@@ -95,6 +95,12 @@ def make_reference(checkpoint: Checkpoint, directory: Path, texts: Sequence[str]
             f"'{checkpoint.source}' ({type(checkpoint.model).__name__}) does not compute every text: {error}. Runs "
             "would end there; choose another checkpoint, or correct this one's tokenizer."
         ) from error
+    if np.ptp(expected.logits, axis=0).max() == 0:
+        raise ExportError(
+            f"'{checkpoint.source}' ({type(checkpoint.model).__name__}) answers every text alike in PyTorch on this "
+            "machine, so that scores would say nothing. Its weights are damaged, or it computes on a GPU alone, as MRA "
+            "does; choose another checkpoint."
+        )
     given = min(len(texts), PARITY_TEXTS)
     moved = padding_moves(checkpoint, Expected(expected.encoded, expected.logits[:given]))
     pairs: Expected | str

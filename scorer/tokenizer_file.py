@@ -20,8 +20,41 @@ from scorer.errors import ExportError
 from scorer.exporters import TRANSFORMERS_OF_TORCH, version
 from scorer.model_directory import TOKENIZER_FILE
 
+SETTINGS_FILE = "tokenizer_config.json"
+# Classes that gave segments in transformers 4.57 unless told otherwise, and give none in 5.
+HAD_SEGMENTS = frozenset(
+    {
+        "AlbertTokenizer", "BertJapaneseTokenizer", "BertweetTokenizer", "CpmTokenizer", "CTRLTokenizer",
+        "FlaubertTokenizer", "FunnelTokenizer", "HerbertTokenizer", "PhobertTokenizer", "PreTrainedTokenizer",
+        "RemBertTokenizer", "RoCBertTokenizer", "RoFormerTokenizer", "SplinterTokenizer", "TokenizersBackend",
+        "XLMTokenizer", "XLNetTokenizer",
+    }
+)  # fmt: skip
 # Settings by which a class changes the tokenizer that it has loaded, and what they add: a role's token at an end.
 ADDED = {"add_bos_token": ("bos_token", 0), "add_eos_token": ("eos_token", -1)}
+
+
+def give_segments(tokenizer: Any, location: str, revision: str | None, wrote: str | None) -> str | None:
+    """Have a tokenizer give segments, in place, where its class gave them in transformers 4 and does not in 5.
+
+    Args:
+        tokenizer: as the installed transformers loaded it.
+        location: hub id or folder.
+        revision: the hub commit, or None.
+        wrote: version of transformers that wrote the checkpoint, or None where nobody knows.
+
+    Returns:
+        What a person should know of it, or None where nothing was done.
+    """
+    reads = version("transformers")
+    if not (major_of(wrote) or TRANSFORMERS_OF_TORCH) < TRANSFORMERS_OF_TORCH <= (major_of(reads) or 0):
+        return None
+    names = list(tokenizer.model_input_names)
+    said = "model_input_names" in json.loads(_content(location, revision, SETTINGS_FILE) or "{}")
+    if said or "token_type_ids" in names or type(tokenizer).__name__.removesuffix("Fast") not in HAD_SEGMENTS:
+        return None
+    tokenizer.model_input_names = [names[0], "token_type_ids", *names[1:]]
+    return f"the second text of a pair is told from the first (token_type_ids), as transformers {wrote} did"
 
 
 def take_file(tokenizer: Any, location: str, revision: str | None, wrote: str | None) -> str | None:
@@ -96,12 +129,12 @@ def check_tokenizer_file(
             )
 
 
-def _content(location: str, revision: str | None) -> str | None:
+def _content(location: str, revision: str | None, name: str = TOKENIZER_FILE) -> str | None:
     from transformers.utils import cached_file
 
     file = cached_file(
         location,
-        TOKENIZER_FILE,
+        name,
         revision=revision,
         _raise_exceptions_for_missing_entries=False,
         _raise_exceptions_for_connection_errors=False,

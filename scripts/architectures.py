@@ -155,7 +155,7 @@ def read(folder: Path) -> dict[str, Any]:
     )
     return found | {
         "result": "right" if comparison.holds else "WRONG",
-        "fused": False, "one_position": False, "why_not": "", "notices": checkpoint.notices,
+        "fused": False, "one_position": False, "why_not": "", "notices": [*checkpoint.notices],
         **dataclasses.asdict(comparison),
     }  # fmt: skip
 

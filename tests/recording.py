@@ -102,7 +102,10 @@ def record(name: str, folder: Path) -> None:
 
 
 def load_tokenizer(kind: str, variant: Variant) -> Any:
-    """The tokenizer as a trainer would have it: its maker's files, loaded by AutoTokenizer."""
+    """The tokenizer as a trainer would have it: its maker's files, converted, saved and loaded by AutoTokenizer.
+
+    Loaded from what was saved, since in some versions saving loses what conversion gave (BigBird's in 4.50).
+    """
     from transformers import AutoTokenizer
 
     families = (
@@ -114,7 +117,8 @@ def load_tokenizer(kind: str, variant: Variant) -> Any:
         with tempfile.TemporaryDirectory() as folder:
             try:
                 files = write_tokenizer(family, tokenizer_class, Path(folder), **variant.tokenizer_settings)
-                tokenizer = AutoTokenizer.from_pretrained(files)
+                AutoTokenizer.from_pretrained(files).save_pretrained(Path(folder) / "saved")
+                tokenizer = AutoTokenizer.from_pretrained(Path(folder) / "saved")
             except Exception as error:
                 print(f"{kind}: {tokenizer_class}: {str(error)[:100]}", file=sys.stderr)
                 continue
@@ -135,6 +139,8 @@ def make_classifier(kind: str, tokenizer: Any, variant: Variant) -> Any:
     model = make_model(kind, unusual=True, **given | variant.fields())
     model.config.id2label = dict(enumerate(LABELS))
     model.config.label2id = {label: index for index, label in enumerate(LABELS)}
+    if kind == "reformer":  # pads by itself, by an id that its tokenizer does not have
+        return model
     model.config.pad_token_id = tokenizer.pad_token_id
     if hasattr(model.config, "get_text_config"):
         model.config.get_text_config().pad_token_id = tokenizer.pad_token_id

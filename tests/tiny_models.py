@@ -92,7 +92,9 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "zamba": {"attention_hidden_size": 64, "attention_head_dim": 16, "num_hidden_layers": 3, "attn_layer_period": 2,
               "attn_layer_offset": 1, "use_mamba_kernels": False, "n_mamba_heads": 2, "num_key_value_heads": 4},
     **{kind: {"num_key_value_heads": 4} for kind in ("axk1", "axk2", "deepseek_v2", "deepseek_v3", "esmc", "minicpm3")},
-    "mistral4": {"num_key_value_heads": 4},
+    "markuplm": {"max_depth": 2, "xpath_unit_hidden_size": 4},
+    "mistral4": {"num_key_value_heads": 4, "head_dim": 16},
+    "zamba2": {"layers_block_type": ["linear_attention", "hybrid"], "mamba_headdim": 16, "n_mamba_heads": 4},
 }  # fmt: skip
 
 
@@ -124,13 +126,14 @@ def make_model(kind: str, *, unusual: bool = False, **config: Any) -> Any:
     return model.eval()
 
 
-def make_config(configuration: Any, given: Mapping[str, Any], *, unusual: bool = False) -> Any:
+def make_config(configuration: Any, given: Mapping[str, Any], *, unusual: bool = False, part: bool = False) -> Any:
     """A tiny configuration of a class, its parts included.
 
     Args:
         configuration: the class.
-        given: fields that win; the parts take those of their own that are here.
+        given: fields that win.
         unusual: see `make_model`.
+        part: whether it is a part of another, which takes those given that it knows.
     """
     usual = configuration()
     fields: dict[str, Any] = {name: size for name, size in TINY.items() if hasattr(usual, name)}
@@ -143,12 +146,12 @@ def make_config(configuration: Any, given: Mapping[str, Any], *, unusual: bool =
     for name in getattr(configuration, "sub_configs", {}):
         part = getattr(usual, name, None)
         if part is not None:
-            own = {key: value for key, value in given.items() if hasattr(part, key)}
-            fields[name] = make_config(type(part), own, unusual=unusual).to_dict()
+            fields[name] = make_config(type(part), given, unusual=unusual, part=True).to_dict()
     fields |= {"pad_token_id": PADDING, "bos_token_id": 0, "eos_token_id": END, "decoder_start_token_id": END}
     fields |= {"sep_token_id": END, "cls_token_id": 0}
     special = SPECIAL.get(usual.model_type, {})
-    fields |= {key: value for key, value in special.items() if value is None or hasattr(usual, key)} | dict(given)
+    fields |= {key: value for key, value in special.items() if value is None or hasattr(usual, key)}
+    fields |= {key: value for key, value in given.items() if hasattr(usual, key) or not part}
     removed = {name for name, value in special.items() if value is None}
     return configuration(**{name: value for name, value in fields.items() if name not in removed})
 

@@ -10,13 +10,15 @@ import pytest
 
 onnx = pytest.importorskip("onnx", reason="needs the extra `export`")
 pytest.importorskip("torch", reason="needs the extra `export`")
-pytest.importorskip("optimum", reason="needs the extra `export`")
+
 
 from checkpoints import KINDS, TRAINING_TEXT, make_checkpoint
 from torch_reference import torch_losses
 
 from scorer import ExportConfig, RunConfig, export_onnx, score
 from scorer.model_directory import open_model_directory
+
+pytestmark = pytest.mark.usefixtures("kept_graphs")
 
 LABELS = ("politics", "sports", "science")
 LOSS_TOLERANCE = 1e-4

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-pytest.importorskip("optimum", reason="exporting needs the extra [export]")
+pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime", reason="exporting needs the extra [cpu] or [gpu]")
 
 import onnx
@@ -48,6 +48,8 @@ from scorer.errors import (
 from scorer.export import ExportConfig, export_onnx
 from scorer.model_directory import EXACT_FILE, ModelDirectory, open_model_directory
 from scorer.parity_texts import BUILT_IN_TEXTS
+
+pytestmark = pytest.mark.usefixtures("kept_graphs")
 
 FILES = {"model.onnx", "tokenizer.json", "config.json", "scorer.json"}
 MODELS = Path(__file__).parents[1].parent / "shared" / "models"

@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 
 pytest.importorskip("torch", reason="needs the extra `export`")
-pytest.importorskip("optimum", reason="needs the extra `export`")
+
 
 import torch
 from checkpoints import TRAINING_TEXT, edit_config, make_checkpoint, make_tokenizer
@@ -32,6 +32,8 @@ from scorer.model_directory import ModelDirectory
 from scorer.proof_texts import proof_texts
 from scorer.reference import expect
 from scorer.scoring import log_softmax
+
+pytestmark = pytest.mark.usefixtures("kept_graphs")
 
 LABELS = ("politics", "sports", "science")
 WITHIN = 1e-4

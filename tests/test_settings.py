@@ -67,7 +67,7 @@ def test_a_setting_that_is_in_force_or_idle_does_not(kind: str, fields: dict[str
 
 def test_a_checkpoint_of_a_later_transformers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scorer.checkpoint_settings.version", lambda _: "4.57.6")
-    with pytest.raises(ExportError, match=r"pip install 'scorer-onnx\[cpu,export-torch\]'"):
+    with pytest.raises(ExportError, match=r"pip install 'scorer-onnx\[cpu,export\]'"):
         check_writer({"transformers_version": "5.24.0"}, "folder")
     for fields in ({"transformers_version": "4.99.0"}, {"transformers_version": "4.8.2"}, {}):
         check_writer(fields, "folder")
@@ -118,13 +118,13 @@ def test_auto_takes_optimum_where_it_is_installed(monkeypatch: pytest.MonkeyPatc
 
 def test_an_exporter_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     installed(monkeypatch, "5.24.0", "optimum.exporters.onnx")
-    with pytest.raises(UsageError, match=r"environment of its own.*scorer-onnx\[cpu,export\]"):
+    with pytest.raises(UsageError, match=r"environment of its own.*scorer-onnx\[cpu,export-optimum\]"):
         choose_exporter("optimum")
     installed(monkeypatch, "5.24.0", "onnxscript", "optimum.exporters.onnx")
-    with pytest.raises(MissingExtraError, match=r"'onnxscript'.*scorer-onnx\[export-torch\]"):
+    with pytest.raises(MissingExtraError, match=r"'onnxscript'.*scorer-onnx\[export\]"):
         choose_exporter("auto")
     installed(monkeypatch, "4.57.6")
-    with pytest.raises(UsageError, match=r"environment of its own.*scorer-onnx\[cpu,export-torch\]"):
+    with pytest.raises(UsageError, match=r"environment of its own.*scorer-onnx\[cpu,export\]"):
         choose_exporter("torch")
 
 

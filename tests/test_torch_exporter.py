@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-onnx = pytest.importorskip("onnx", reason="needs the extra `export-torch`")
-torch = pytest.importorskip("torch", reason="needs the extra `export-torch`")
-pytest.importorskip("transformers", minversion="5", reason="needs transformers 5: the extra `export-torch`")
-pytest.importorskip("onnxscript", reason="needs the extra `export-torch`")
+onnx = pytest.importorskip("onnx", reason="needs the extra `export`")
+torch = pytest.importorskip("torch", reason="needs the extra `export`")
+pytest.importorskip("transformers", minversion="5", reason="needs transformers 5: the extra `export`")
+pytest.importorskip("onnxscript", reason="needs the extra `export`")
 
 from checkpoints import TRAINING_TEXT, edit_config, make_tokenizer
 from tiny_models import make_model
@@ -33,6 +33,8 @@ from scorer.model_directory import ModelDirectory
 from scorer.parity import make_reference
 from scorer.parity_texts import BUILT_IN_TEXTS
 from scorer.tokenization import TextEncoder
+
+pytestmark = pytest.mark.usefixtures("kept_graphs")
 
 LABELS = ("politics", "sports", "science")
 # Architecture -> kind of its tokenizer, and what its config.json says besides: rotary settings that are no class's own,

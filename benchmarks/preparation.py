@@ -30,7 +30,9 @@ EXPORTS = {
     "int8": ("--precision", "int8"),
     "plain": ("--optimize", "none"),
 }
-EXPORTERS = ("torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime", "onnxruntime-gpu")
+EXPORTERS = (
+    "torch", "transformers", "onnxscript", "optimum", "optimum-onnx", "onnx", "onnxruntime", "onnxruntime-gpu",
+)  # fmt: skip
 SEED = 0
 # Padded tokens per batch of the contenders that sort: what suited all of them; large batches leave a CPU's caches.
 BATCH_TOKENS = {"cpu": 1_024, "cuda": 65_536}

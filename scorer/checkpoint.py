@@ -176,7 +176,19 @@ def _load_tokenizer(location: str, options: Mapping[str, Any]) -> Any:
             f"the tokenizer of '{location}', {type(tokenizer).__name__}, has no fast form: scoring reads a "
             "tokenizer.json. Convert it with a library that writes one, or choose another checkpoint."
         )
+    if _is_empty(tokenizer):
+        raise ExportError(
+            f"'{location}' has no tokenizer: {type(tokenizer).__name__}, which transformers made without its files, "
+            "knows no word and no letter. Add the tokenizer.json of the model it was trained from."
+        )
     return tokenizer
+
+
+def _is_empty(tokenizer: Any) -> bool:
+    """Whether all tokens are special ones: transformers 5 makes such a tokenizer where a checkpoint has no files of one."""
+    added = {str(token) for token in tokenizer.added_tokens_decoder.values()}
+    words = tokenizer.get_vocab().keys() - added - set(tokenizer.all_special_tokens)
+    return not any(letter.isalnum() for word in words for letter in word)
 
 
 def _check_vocabulary(tokenizer: Any, model: Any, location: str) -> None:

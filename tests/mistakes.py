@@ -1176,7 +1176,7 @@ def export_of_label_studio_with_annotations_of_another_form(bench: Bench) -> lis
 
 @case(ExportError, "no config.json", "save_pretrained")
 def export_of_a_folder_that_is_no_checkpoint(bench: Bench) -> list[object]:
-    pytest.importorskip("optimum")
+    pytest.importorskip("torch")
     return ["export-onnx", bench.path, bench.out]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("torch", reason="needs the extra `export`")
+pytest.importorskip("torch", reason="needs an extra that exports")
 
 import torch
 from checkpoints import edit_config, make_checkpoint

@@ -185,7 +185,7 @@ def _load_tokenizer(location: str, options: Mapping[str, Any]) -> Any:
 
 
 def _is_empty(tokenizer: Any) -> bool:
-    """Whether all tokens are special ones: transformers 5 makes such a tokenizer where a checkpoint has no files of one."""
+    """Whether all tokens are special: transformers 5 makes such a tokenizer where a checkpoint has no files of one."""
     added = {str(token) for token in tokenizer.added_tokens_decoder.values()}
     words = tokenizer.get_vocab().keys() - added - set(tokenizer.all_special_tokens)
     return not any(letter.isalnum() for word in words for letter in word)

@@ -221,7 +221,7 @@ def test_one_kind_of_segment_is_enough_for_texts_and_not_for_pairs(tmp_path: Pat
 
 
 def test_segments_that_the_graph_has_no_input_for_leave_pairs_unproved(tmp_path: Path) -> None:
-    # optimum gives RoBERTa no input for segments, and PyTorch takes them where there are two kinds; torch's exporter does
+    # PyTorch takes RoBERTa's segments where there are two kinds; torch's exporter gives them an input, optimum none
     checkpoint = make_checkpoint("roberta", tmp_path / "checkpoint", label_names=LABELS, type_vocab_size=2)
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     ends = [(token, tokenizer.convert_tokens_to_ids(token)) for token in ("<s>", "</s>")]

@@ -28,9 +28,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "hub": ("datasets", "huggingface_hub"),
     "argilla": ("argilla",),
 }
-PURPOSES = {"export": "scorer export-onnx", "hub": "data sets of the hub", "argilla": "Argilla"}
-# An environment holds one of the extras that export; nobody is told to install the other.
-INSTEAD = {"export": "export-torch"}
+PURPOSES = {"hub": "data sets of the hub", "argilla": "Argilla"}
 CORE = ("numpy", "polars", "pyarrow", "tokenizers", "click", "rich")
 
 

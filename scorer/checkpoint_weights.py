@@ -100,9 +100,10 @@ def _load(location: str, config: Any, options: Mapping[str, Any], *, classes_kno
     from transformers import AutoModelForSequenceClassification
 
     try:
-        loaded: tuple[Any, Any] = AutoModelForSequenceClassification.from_pretrained(
-            location, config=config, dtype=torch.float32, output_loading_info=True, **options
-        )
+        with _without_bar_of_weights():
+            loaded: tuple[Any, Any] = AutoModelForSequenceClassification.from_pretrained(
+                location, config=config, dtype=torch.float32, output_loading_info=True, **options
+            )
         return loaded
     except Exception as error:
         if not options["trust_remote_code"] and "trust_remote_code" in str(error):
@@ -118,6 +119,23 @@ def _load(location: str, config: Any, options: Mapping[str, Any], *, classes_kno
             else f"{brief(error)} Check that the weights are complete and belong to its config.json."
         )
         raise ExportError(f"the weights of '{location}' do not load as a text classifier: {known}") from error
+
+
+@contextlib.contextmanager
+def _without_bar_of_weights() -> Iterator[None]:
+    """Hide the progress bar that transformers 5 shows for each loading of weights; downloads keep theirs."""
+    from huggingface_hub.utils import enable_progress_bars
+    from transformers.utils import logging
+
+    if not logging.is_progress_bar_enabled():
+        yield
+        return
+    logging.disable_progress_bar()  # of the hub's client too
+    enable_progress_bars()
+    try:
+        yield
+    finally:
+        logging.enable_progress_bar()
 
 
 def _outputs_of_head(message: str, classes: int) -> int | None:

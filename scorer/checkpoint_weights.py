@@ -124,7 +124,7 @@ def _load(location: str, config: Any, options: Mapping[str, Any], *, classes_kno
 @contextlib.contextmanager
 def _without_bar_of_weights() -> Iterator[None]:
     """Hide the progress bar that transformers 5 shows for each loading of weights; downloads keep theirs."""
-    from huggingface_hub.utils import enable_progress_bars
+    from huggingface_hub.utils.tqdm import enable_progress_bars
     from transformers.utils import logging
 
     if not logging.is_progress_bar_enabled():

@@ -64,7 +64,8 @@ def check_tokenizer_file(
         return
     plain = _without_limits(content, location)
     loaded = _without_limits(tokenizer.backend_tokenizer.to_str(), location)
-    for both in (*((text,) for text in texts), *pairs):
+    several: tuple[tuple[Any, ...], ...] = (*((text,) for text in texts), *pairs)
+    for both in several:
         if plain.encode(*both).ids != loaded.encode(*both).ids:
             raise ExportError(
                 f"the tokenizer.json of '{location}' and {type(tokenizer).__name__}, which transformers "

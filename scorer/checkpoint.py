@@ -96,10 +96,11 @@ def open_checkpoint(
     location = model if folder is None else str(folder)
     options = {"revision": revision, "trust_remote_code": trust_remote_code}
     fields = read_config(location, options, hub=folder is None)
-    config, knows_classes, notices = load_config(fields, location, options)
-    commit: str | None = getattr(config, "_commit_hash", None)
+    commit = _commit(location, revision) if folder is None else None
     if commit is not None:
-        options["revision"] = commit  # all further files come from one commit, whatever is pushed meanwhile
+        options["revision"] = commit  # all files come from one commit, whatever is pushed meanwhile
+        fields = read_config(location, options, hub=True)
+    config, knows_classes, notices = load_config(fields, location, options)
     tokenizer = _load_tokenizer(location, options)
     taken = take_file(tokenizer, location, commit, writer(fields))
     network, more = load_model(location, config, options, classes_known=knows_classes)
@@ -157,6 +158,15 @@ def _local_folder(model: str) -> Path | None:
     if not HUB_ID.fullmatch(model) or model.startswith("."):
         raise ExportError(f"'{model}' does not exist. Give a checkpoint's folder, or a hub id such as owner/name.")
     return None
+
+
+def _commit(location: str, revision: str | None) -> str | None:
+    """The commit of a hub checkpoint whose config.json has been read."""
+    from transformers.utils import cached_file
+    from transformers.utils.hub import extract_commit_hash
+
+    commit: str | None = extract_commit_hash(cached_file(location, "config.json", revision=revision), None)
+    return commit
 
 
 def _load_tokenizer(location: str, options: Mapping[str, Any]) -> Any:

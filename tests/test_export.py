@@ -255,7 +255,8 @@ def test_int8_quantizes_the_matrix_products(bert: Path, tmp_path: Path, optimize
     assert "MatMulInteger" in operators(directory)
     graph = onnx.load(directory.model_file).graph
     constants = {tensor.name for tensor in graph.initializer}
-    left = [node.name for node in graph.node if node.op_type == "MatMul" and node.input[1] in constants]
+    products = {"optimum": {"MatMul"}, "torch": {"MatMul", "FusedMatMul", "Gemm", "FusedGemm"}}[EXPORTER]
+    left = [node.name for node in graph.node if node.op_type in products and node.input[1] in constants]
     assert all(name.startswith(CUT) for name in left)
     assert bool(left) == (optimize == "O2")
     assert onnx.TensorProto.INT8 in {tensor.data_type for tensor in graph.initializer}
@@ -479,20 +480,17 @@ def test_impossible_option_is_refused(options: dict[str, Any], tmp_path: Path) -
 # --- parity ------------------------------------------------------------------------------------------------
 
 
-def damage_bias(by: float) -> Callable[..., Any]:
-    """A write_graph that gets the head's bias wrong."""
+def damage_logits(by: float) -> Callable[..., Any]:
+    """A write_graph that gets the second class wrong."""
 
     def write(checkpoint: Any, directory: Path, *arguments: Any, **options: Any) -> Any:
         applied = onnx_graph.write_graph(checkpoint, directory, *arguments, **options)
         model = onnx.load(directory / "model.onnx")
-        bias = next(
-            tensor
-            for tensor in model.graph.initializer
-            if list(tensor.dims) == [4] and tensor.data_type == onnx.TensorProto.FLOAT  # four classes
-        )
-        values = onnx.numpy_helper.to_array(bias).copy()
-        values[1] += by
-        bias.CopyFrom(onnx.numpy_helper.from_array(values, bias.name))
+        last = next(node for node in model.graph.node if "logits" in node.output)
+        last.output[0] = "right"
+        error = onnx.numpy_helper.from_array(np.array([0, by, 0, 0], dtype=np.float32), "error")
+        model.graph.initializer.append(error)
+        model.graph.node.append(onnx.helper.make_node("Add", ["right", "error"], ["logits"]))
         onnx.save(model, directory / "model.onnx")
         return applied
 
@@ -500,7 +498,7 @@ def damage_bias(by: float) -> Callable[..., Any]:
 
 
 def test_graph_that_is_wrong_by_little_is_refused(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export, "write_graph", damage_bias(0.001))
+    monkeypatch.setattr(export, "write_graph", damage_logits(0.001))
     message = refused(ParityError, bert, tmp_path)
     assert "by 0.001" in message
     assert "0.0001 is accepted" in message
@@ -509,7 +507,7 @@ def test_graph_that_is_wrong_by_little_is_refused(bert: Path, tmp_path: Path, mo
 
 
 def test_graph_that_gives_nan_is_refused(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export, "write_graph", damage_bias(float("nan")))
+    monkeypatch.setattr(export, "write_graph", damage_logits(float("nan")))
     assert "not finite" in refused(ParityError, bert, tmp_path)
 
 
@@ -659,7 +657,7 @@ def test_failure_keeps_the_directory_that_was_to_be_replaced(
     bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = exported(bert, tmp_path / "model")
-    monkeypatch.setattr(export, "write_graph", damage_bias(1.0))
+    monkeypatch.setattr(export, "write_graph", damage_logits(1.0))
     with pytest.raises(ParityError):
         exported(bert, tmp_path / "model", overwrite=True)
     assert open_model_directory(tmp_path / "model") == before

@@ -124,10 +124,12 @@ def decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def save_generic(tokenizer: Any, checkpoint: Path) -> None:
     """Save a decoder's tokenizer as no class's own: transformers 5 would build that of a class by its rules."""
     end = tokenizer.eos_token
-    tokens = {"bos_token": end, "eos_token": end, "unk_token": end}
-    generic = PreTrainedTokenizerFast(tokenizer_object=tokenizer.backend_tokenizer, model_max_length=128, **tokens)
-    generic.model_input_names = ["input_ids", "attention_mask"]
-    generic.save_pretrained(checkpoint)
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer.backend_tokenizer,
+        model_max_length=128,
+        model_input_names=["input_ids", "attention_mask"],
+        **{"bos_token": end, "eos_token": end, "unk_token": end},
+    ).save_pretrained(checkpoint)
 
 
 def test_a_decoder_without_a_padding_id_reads_the_last_token(decoder: Path, tmp_path: Path) -> None:

@@ -64,6 +64,7 @@ def open_adapter(place: Place, wishes: Wishes) -> Contents:
     record = place.json(ADAPTER_CONFIG) or {}
     _check_record(record, place.location)
     weights = _read_weights(place)
+    _check_saved(record, weights, place.location)
     base = _find_base(record, place, wishes)
     fields = _read_base_config(base, place)
     described = place if place.find(CONFIG) is not None else base.place
@@ -143,6 +144,16 @@ def _read_weights(place: Place) -> Mapping[str, Any]:
     except Exception as error:
         raise ExportError(f"the adapter's weights in '{place.location}' cannot be read: {brief(error)}") from error
     return weights
+
+
+def _check_saved(record: Mapping[str, Any], weights: Mapping[str, Any], location: str) -> None:
+    """Refuse an adapter whose file lacks the modules that were trained whole: its head."""
+    saved = record.get("modules_to_save") or []
+    if saved and not any(f".{name}." in f"{weight}." for name in saved for weight in weights):
+        raise ExportError(
+            f"the PEFT adapter '{location}' has no weights for the modules that were trained with it ({listed(saved)}, "
+            "modules_to_save): its head would be random. Save it again with its head."
+        )
 
 
 def _find_base(record: Mapping[str, Any], place: Place, wishes: Wishes) -> _Base:
@@ -298,10 +309,10 @@ def _merge(base: Any, place: Place, weights: Mapping[str, Any], tokenizer: Any) 
             "together, or name the right base with --base."
         ) from error
     missing = [name for name in loading.missing_keys if ".default" in name]
-    if missing or loading.unexpected_keys:
-        what = (
-            f"has no weights for {listed(missing)}" if missing else f"has weights for {listed(loading.unexpected_keys)}"
-        )
+    # With biases trained, peft writes that of the head twice.
+    beyond = [name for name in loading.unexpected_keys if name.replace(".modules_to_save", "") not in weights]
+    if missing or beyond:
+        what = f"has no weights for {listed(missing)}" if missing else f"has weights for {listed(beyond)}"
         why = "they would be random" if missing else "which its base model has no place for"
         raise ExportError(
             f"the PEFT adapter '{place.location}' {what}: {why}. Check that adapter and base belong together, and that "
@@ -311,6 +322,7 @@ def _merge(base: Any, place: Place, weights: Mapping[str, Any], tokenizer: Any) 
         raise ExportError(f"the PEFT adapter '{place.location}' cannot be merged into its base.")
     before = _answers(both, tokenizer)
     try:
+        _take_saved_modules(both)
         merged = both.merge_and_unload(safe_merge=True).float().eval()
     except Exception as error:
         raise ExportError(
@@ -324,6 +336,19 @@ def _merge(base: Any, place: Place, weights: Mapping[str, Any], tokenizer: Any) 
             f"by {moved:.2g}. It cannot be exported; merge it yourself, and judge what comes out."
         )
     return merged
+
+
+def _take_saved_modules(both: Any) -> None:
+    """Put modules that were trained whole, such as the head, in their place, before the rest is merged.
+
+    What peft does with them as it merges an IA3 adapter fails on a head of several layers.
+    """
+    from peft.utils import ModulesToSaveWrapper
+
+    for name, module in list(both.named_modules()):
+        if isinstance(module, ModulesToSaveWrapper):
+            parent, _, last = name.rpartition(".")
+            setattr(both.get_submodule(parent), last, module.modules_to_save["default"])
 
 
 def _answers(model: Any, tokenizer: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 from scorer.checkpoint_config import check_single_label, load_config, read_config
 from scorer.checkpoint_settings import writer
 from scorer.checkpoint_weights import load_model
-from scorer.containers.one_logit import check_one_logit, names_of_two, to_two_logits
+from scorer.containers.one_logit import SIGMOID, check_one_logit, names_of_two, to_two_logits
 from scorer.containers.place import Contents, Place, Wishes
 from scorer.containers.tokenizers import load_tokenizer, tokenizer_place
 from scorer.errors import ExportError
@@ -64,6 +64,12 @@ def label_names(
         names = names_of_two(config.id2label)
         to_two_logits(model, names, location)
         notices = (f"{said}; the classes are {names[0]} and {names[1]}",)
+    elif activation == SIGMOID:
+        raise ExportError(
+            f"'{location}' is a multi-label classifier: sentence-transformers gives the sigmoid of each of its "
+            f"{config.num_labels} logits, so its classes do not exclude each other, and a cross-entropy over them means "
+            "nothing. Give a single-label classifier."
+        )
     elif wishes.one_logit is not None:
         raise ExportError(f"--one-logit is for heads of one logit; that of '{location}' has {config.num_labels}.")
     return tuple(config.id2label[index] for index in range(config.num_labels)), notices

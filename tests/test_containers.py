@@ -6,7 +6,10 @@ Answers are compared with those of the library that made the container, one text
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -800,3 +803,58 @@ def test_code_of_its_own_runs_when_it_is_asked_for_and_is_proved(made: Callable[
 
 def torch_exports() -> bool:
     return int(transformers.__version__.split(".")[0]) >= 5
+
+
+# --- the hub -------------------------------------------------------------------------------------------------------
+
+OPENS = """
+import sys
+from scorer.checkpoint import open_checkpoint
+checkpoint = open_checkpoint(sys.argv[1])
+print(checkpoint.source, checkpoint.revision, checkpoint.label_names)
+print(*checkpoint.notices, sep="\\n")
+"""
+
+
+def on_the_hub(folder: Path, home: Path, repository: str, commit: str) -> None:
+    """A folder as the hub's client keeps it once it was downloaded."""
+    cache = home / "hub" / f"models--{repository.replace('/', '--')}"
+    shutil.copytree(folder, cache / "snapshots" / commit)
+    (cache / "refs").mkdir()
+    (cache / "refs" / "main").write_text(commit)
+
+
+def opened_offline(repository: str, home: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", OPENS, repository],
+        env=os.environ | {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1"},
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_an_adapter_of_the_hub_is_merged_with_its_base_of_the_hub(
+    peft: Any, made: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = make_adapter(made("bert"), tmp_path / "adapter", peft.LoraConfig(task_type="SEQ_CLS"), tokenizer=False)
+    edit_json(folder / "adapter_config.json", base_model_name_or_path="owner/base")
+    on_the_hub(folder, tmp_path / "home", "owner/adapter", "a" * 40)
+    done = opened_offline("owner/adapter", tmp_path / "home")
+    assert "is not found: 'owner/base'" in done.stderr
+    on_the_hub(made("bert"), tmp_path / "home", "owner/base", "b" * 40)
+    done = opened_offline("owner/adapter", tmp_path / "home")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"owner/adapter {'a' * 40} ('LABEL_0', 'LABEL_1', 'LABEL_2')")
+    assert "merged in float32 with its base model, 'owner/base'" in done.stdout
+
+
+def test_a_setfit_model_of_the_hub_is_opened(setfit: Any, made: Callable[..., Path], tmp_path: Path) -> None:
+    head, classes = heads()["multinomial"]()
+    body = make_body("bert", made("bert"), tmp_path / "body", [pooling("mean")])
+    make_setfit(body, head, tmp_path / "setfit", classes=classes, labels=["a", "b", "c"])
+    on_the_hub(tmp_path / "setfit", tmp_path / "home", "owner/setfit", "c" * 40)
+    done = opened_offline("owner/setfit", tmp_path / "home")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"owner/setfit {'c' * 40} ('a', 'b', 'c')")

@@ -7,50 +7,41 @@ adapter is opened.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import dataclasses
 import importlib.util
 import inspect
-import tempfile
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from scorer.checkpoint_config import load_config, read_config
 from scorer.checkpoint_settings import writer
 from scorer.checkpoint_weights import brief, listed, load_part
-from scorer.containers.place import Contents, Place, Wishes, place_of
+from scorer.containers.adapter_base import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    CONFIG,
+    PREFIX,
+    find_base,
+    quantized_in_training,
+    read_base_config,
+    refuse_merged,
+    without_adapter,
+)
+from scorer.containers.place import Contents, Place, Wishes
 from scorer.containers.plain import label_names, written_at
 from scorer.containers.tokenizers import TOKENIZER_FILE, load_tokenizer, tokenizer_place
 from scorer.errors import ExportError, MissingExtraError
 from scorer.parity_texts import BUILT_IN_TEXTS
 from scorer.tokenizer_file import take_file
 
-ADAPTER_CONFIG, CONFIG = "adapter_config.json", "config.json"
-ADAPTER_FILES = (ADAPTER_CONFIG, "adapter_model.safetensors", "adapter_model.bin")
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 TASK = "SEQ_CLS"
-PREFIX = "base_model.model."
 # Stands for the number of classes where a model is built to see which weights depend on it; no real size is like it.
 NO_SIZE = 7_919
 # By how much a logit of the merged model may differ, as a share of the largest one, where that is above 1.
 MERGED_WITHIN = 1e-4
 # Keys of adapter_config.json that configure no adapter.
 BESIDE = frozenset({"peft_version", "runtime_config", "auto_mapping"})
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Base:
-    """The base model of an adapter.
-
-    Attributes:
-        place: where it lies.
-        embedded: whether that is the adapter's own folder.
-    """
-
-    place: Place
-    embedded: bool
 
 
 def open_adapter(place: Place, wishes: Wishes) -> Contents:
@@ -65,8 +56,8 @@ def open_adapter(place: Place, wishes: Wishes) -> Contents:
     _check_record(record, place.location)
     weights = _read_weights(place)
     _check_saved(record, weights, place.location)
-    base = _find_base(record, place, wishes)
-    fields = _read_base_config(base, place)
+    base = find_base(record, place, wishes)
+    fields = read_base_config(base, place)
     described = place if place.find(CONFIG) is not None else base.place
     own = fields if described == base.place else read_config(place.location, place.options, hub=place.hub)
     config, _, notices = load_config(own, described.location, described.options)
@@ -76,7 +67,7 @@ def open_adapter(place: Place, wishes: Wishes) -> Contents:
     said = [
         *notices,
         f"adapter merged in float32 with its base model, '{base.place.location}'",
-        *_quantized(own, fields),
+        *quantized_in_training(own, fields),
     ]
     said += _set_classes(config, outputs, described, place)
     tokenizer, at, more = _tokenizer(place, base.place, wishes, fields)
@@ -85,7 +76,7 @@ def open_adapter(place: Place, wishes: Wishes) -> Contents:
         # Training in batches takes a padding id, which is set on the model and not saved with an adapter.
         config.get_text_config().pad_token_id = tokenizer.pad_token_id
         said.append(f"the padding token is the tokenizer's, '{tokenizer.pad_token}', since the base has none")
-    with _without_adapter(base) as location:
+    with without_adapter(base) as location:
         network, left = load_part(
             location,
             config,
@@ -94,7 +85,7 @@ def open_adapter(place: Place, wishes: Wishes) -> Contents:
             given=lambda name: f"{PREFIX}{name}" in weights,
         )
     if base.embedded and head:
-        _refuse_merged(network, head, weights, place.location)
+        refuse_merged(network, head, weights, place.location)
     model = _merge(network, place, weights, tokenizer)
     names, widened = label_names(model, place.location, None, wishes)
     return Contents(model, tokenizer, at, names, place.revision, writer(fields), (*said, *left, *widened))
@@ -103,6 +94,11 @@ def open_adapter(place: Place, wishes: Wishes) -> Contents:
 def _check_record(record: Mapping[str, Any], location: str) -> None:
     """Refuse an adapter of another task, or one that cannot be read with what is installed."""
     task, kind = record.get("task_type"), str(record.get("peft_type"))
+    if "peft_type" not in record:
+        raise ExportError(
+            f"the {ADAPTER_CONFIG} of '{location}' has no peft_type: it is not one that peft wrote. Give the folder "
+            "that save_pretrained wrote."
+        )
     if task not in (TASK, None):
         raise ExportError(
             f"'{location}' is a PEFT adapter for the task {task} (task_type in its {ADAPTER_CONFIG}), not for text "
@@ -132,18 +128,22 @@ def _read_weights(place: Place) -> Mapping[str, Any]:
     """The adapter's tensors, by name."""
     from peft.utils.save_and_load import load_peft_weights
 
-    if not any(place.find(name) is not None for name in ADAPTER_FILES[1:]):
+    if all(place.find(name) is None for name in ADAPTER_WEIGHTS):
         raise ExportError(
-            f"'{place.location}' has an {ADAPTER_CONFIG}, but no weights of an adapter ({ADAPTER_FILES[1]}). Give the "
-            "folder that save_pretrained wrote, complete."
+            f"'{place.location}' has an {ADAPTER_CONFIG}, but no weights of an adapter ({ADAPTER_WEIGHTS[0]}). Give "
+            "the folder that save_pretrained wrote, complete."
         )
     try:
-        weights: Mapping[str, Any] = load_peft_weights(
-            place.location, device="cpu", **({"revision": place.revision} if place.hub else {})
-        )
+        weights: Mapping[str, Any] = load_peft_weights(_folder(place), device="cpu")
     except Exception as error:
         raise ExportError(f"the adapter's weights in '{place.location}' cannot be read: {brief(error)}") from error
     return weights
+
+
+def _folder(place: Place) -> str:
+    """The folder of an adapter's files, that of the hub's cache where they were fetched."""
+    file = place.find(ADAPTER_CONFIG)
+    return place.location if file is None else str(file.parent)
 
 
 def _check_saved(record: Mapping[str, Any], weights: Mapping[str, Any], location: str) -> None:
@@ -154,68 +154,6 @@ def _check_saved(record: Mapping[str, Any], weights: Mapping[str, Any], location
             f"the PEFT adapter '{location}' has no weights for the modules that were trained with it ({listed(saved)}, "
             "modules_to_save): its head would be random. Save it again with its head."
         )
-
-
-def _find_base(record: Mapping[str, Any], place: Place, wishes: Wishes) -> _Base:
-    """Where the base model lies: where a person says, in the adapter's own folder, or where its record says."""
-    if wishes.base is not None:
-        return _Base(place_of(wishes.base, None, trust_remote_code=place.trust_remote_code), False)
-    if not place.hub and place.find(CONFIG) is not None and any(place.find(name) is not None for name in WEIGHTS):
-        return _Base(place, True)
-    name = record.get("base_model_name_or_path")
-    if not isinstance(name, str) or not name:
-        raise ExportError(
-            f"the PEFT adapter '{place.location}' does not say which model it was trained on "
-            f"(base_model_name_or_path in its {ADAPTER_CONFIG}). Name that model's folder or hub id with --base."
-        )
-    beside = [] if place.hub else [Path(place.location, name)]
-    for path in (Path(name).expanduser(), *beside):
-        if path.is_dir():
-            return _Base(Place(str(path.resolve()), False, None, place.trust_remote_code), False)
-    try:
-        found = place_of(name, record.get("revision"), trust_remote_code=place.trust_remote_code)
-    except ExportError as error:
-        raise _no_base(name, place, "there is no such folder here.") from error
-    return _Base(found, False)
-
-
-def _read_base_config(base: _Base, place: Place) -> Mapping[str, Any]:
-    """The base's config.json."""
-    found = base.place
-    if not base.embedded and found.find(ADAPTER_CONFIG) is not None:
-        raise ExportError(
-            f"'{found.location}', the base model of the adapter '{place.location}', is an adapter itself. Merge that "
-            "one first (merge_and_unload), save the merged model, and name it with --base."
-        )
-    try:
-        fields = read_config(found.location, found.options, hub=found.hub)
-    except ExportError as error:
-        if found.find(CONFIG) is not None:
-            raise
-        raise _no_base(found.location, place, str(error)) from error
-    if "quantization_config" in fields:
-        raise ExportError(
-            f"'{found.location}', the base model of the adapter '{place.location}', is quantized (quantization_config "
-            "in its config.json), and an adapter is merged into full weights. Name the model that it was quantized "
-            "from with --base."
-        )
-    return fields
-
-
-def _no_base(name: str, place: Place, reason: str) -> ExportError:
-    return ExportError(
-        f"the base model of the PEFT adapter '{place.location}' is not found: '{name}', as its {ADAPTER_CONFIG} calls "
-        f"it. Name its folder or hub id with --base. ({reason})"
-    )
-
-
-def _quantized(own: Mapping[str, Any], base: Mapping[str, Any]) -> list[str]:
-    if "quantization_config" not in own or "quantization_config" in base:
-        return []
-    return [
-        "warning: the adapter was trained on a quantized base (quantization_config in its config.json), and is merged "
-        "with the full weights: answers differ from those in training by what quantization takes away"
-    ]
 
 
 def _head(config: Any, weights: Mapping[str, Any]) -> tuple[tuple[str, ...], int | None]:
@@ -267,41 +205,12 @@ def _tokenizer(place: Place, base: Place, wishes: Wishes, fields: Mapping[str, A
     return tokenizer, at, [*notices, *([] if taken is None else [taken])]
 
 
-@contextlib.contextmanager
-def _without_adapter(base: _Base) -> Iterator[str]:
-    """Where a base can be loaded from alone: transformers applies an adapter that lies beside it."""
-    if not base.embedded:
-        yield base.place.location
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        for file in Path(base.place.location).iterdir():
-            if file.name not in ADAPTER_FILES:
-                Path(folder, file.name).symlink_to(file)
-        yield folder
-
-
-def _refuse_merged(base: Any, head: tuple[str, ...], weights: Mapping[str, Any], location: str) -> None:
-    """Refuse a base that has the adapter's head already: merged before, it would be merged twice."""
-    import torch
-
-    own = dict(base.named_parameters())
-    pairs = [(own[name].float(), weights[f"{PREFIX}{name}"].float()) for name in head]
-    if all(torch.allclose(ours, theirs, rtol=1e-2, atol=1e-4) for ours, theirs in pairs):
-        raise ExportError(
-            f"'{location}' holds a model and a PEFT adapter, and the model has the adapter's head: it seems to be "
-            f"merged already. Move {ADAPTER_CONFIG} and the adapter's weights away to export the model as it is, or "
-            "name the base model that is not merged with --base."
-        )
-
-
 def _merge(base: Any, place: Place, weights: Mapping[str, Any], tokenizer: Any) -> Any:
     """Base and adapter as one model, which answers as peft does with both."""
     from peft import PeftModel, set_peft_model_state_dict
 
     try:
-        both = PeftModel.from_pretrained(
-            base, place.location, **({"revision": place.revision} if place.hub else {})
-        ).eval()
+        both = PeftModel.from_pretrained(base, _folder(place)).eval()
         loading = set_peft_model_state_dict(both, dict(weights))
     except Exception as error:
         raise ExportError(

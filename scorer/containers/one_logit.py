@@ -52,9 +52,10 @@ def check_one_logit(config: Any, location: str, activation: str | None, wanted: 
     else:
         recorded = f"its recorded activation is {activation}" if activation else "it records no problem_type"
         raise ExportError(
-            f"'{location}' has a head of one logit, and {recorded}: whether that logit tells two classes apart, or is "
-            "a number or a rank, cannot be known. If it was trained with a binary cross-entropy (BCEWithLogitsLoss), "
-            "so that sigmoid(logit) is the probability of class 1, export again with --one-logit binary."
+            f"'{location}' has a single-logit head (1 output), and {recorded}: whether that logit tells two classes "
+            "apart, or is a number or a rank, cannot be known. If it was trained with a binary cross-entropy "
+            "(BCEWithLogitsLoss), so that sigmoid(logit) is the probability of class 1, export again with "
+            "--one-logit binary."
         )
     return f"the one logit z is exported as two, 0 and z, so that P(class 1) = sigmoid(z): by {reason}"
 
@@ -80,9 +81,9 @@ def to_two_logits(model: Any, names: tuple[str, str], location: str) -> None:
 
     body = f"{model.base_model_prefix}."
     heads = [
-        (name, module)
-        for name, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear) and module.out_features == 1 and not name.startswith(body)
+        (place, module)
+        for place, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and module.out_features == 1 and not place.startswith(body)
     ]
     refusal = ExportError(
         f"the head of '{location}' ({type(model).__name__}) does not end in one linear layer, so its one logit cannot "
@@ -91,13 +92,13 @@ def to_two_logits(model: Any, names: tuple[str, str], location: str) -> None:
     if len(heads) != 1:
         raise refusal
     before = _answer(model)  # [B, 1]
-    (name, head) = heads[0]
+    ((place, head),) = heads
     wide = torch.nn.Linear(head.in_features, 2, bias=head.bias is not None)
     with torch.no_grad():
         wide.weight.copy_(torch.cat([torch.zeros_like(head.weight), head.weight]))
         if head.bias is not None:
             wide.bias.copy_(torch.cat([torch.zeros_like(head.bias), head.bias]))
-    parent, _, last = name.rpartition(".")
+    parent, _, last = place.rpartition(".")
     setattr(model.get_submodule(parent), last, wide.eval())
     model.config.problem_type = None
     model.config.id2label = dict(enumerate(names))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from scorer.containers.adapter import ADAPTER_CONFIG, open_adapter
+from scorer.containers.adapter import open_adapter
+from scorer.containers.adapter_base import ADAPTER_CONFIG
 from scorer.containers.place import Contents, Place, Wishes
 from scorer.containers.plain import open_plain
 from scorer.containers.setfit import HEAD, SETFIT_CONFIG, open_setfit

@@ -45,12 +45,14 @@ class Place:
         hub: whether it is a hub id.
         revision: branch, tag or commit of the hub, or None.
         trust_remote_code: let its own Python code run.
+        names: the files of a repository, or None where the hub does not answer and its cache must do.
     """
 
     location: str
     hub: bool
     revision: str | None
     trust_remote_code: bool
+    names: frozenset[str] | None = None
 
     @property
     def name(self) -> str:
@@ -67,18 +69,19 @@ class Place:
         if not self.hub:
             file = Path(self.location, name)
             return file if file.is_file() else None
+        if self.names is not None and name not in self.names:
+            return None
+        if self.names is None:
+            from huggingface_hub import try_to_load_from_cache
+
+            kept = try_to_load_from_cache(self.location, name, revision=self.revision)
+            return Path(kept) if isinstance(kept, str) else None
         from transformers.utils import cached_file
 
         try:
-            found = cached_file(
-                self.location,
-                name,
-                revision=self.revision,
-                _raise_exceptions_for_missing_entries=False,
-                _raise_exceptions_for_connection_errors=False,
-            )
-        except Exception:  # no such repository: whoever reads its config.json says so
-            return None
+            found = cached_file(self.location, name, revision=self.revision)
+        except Exception as error:
+            raise ExportError(f"cannot read '{self.location}/{name}' from the hub: {brief(error)}") from error
         return None if found is None else Path(found)
 
     def json(self, name: str) -> Mapping[str, Any] | None:
@@ -144,4 +147,14 @@ def place_of(model: str, revision: str | None, *, trust_remote_code: bool) -> Pl
         raise ExportError(f"'{model}' is a file. Give the checkpoint's folder, or a hub id.")
     if not HUB_ID.fullmatch(model) or model.startswith("."):
         raise ExportError(f"'{model}' does not exist. Give a checkpoint's folder, or a hub id such as owner/name.")
-    return Place(model, True, revision, trust_remote_code)
+    return Place(model, True, revision, trust_remote_code, _names(model, revision))
+
+
+def _names(repository: str, revision: str | None) -> frozenset[str] | None:
+    """The files of a repository of the hub, or None where it does not answer."""
+    from huggingface_hub import list_repo_files
+
+    try:
+        return frozenset(list_repo_files(repository, revision=revision))
+    except Exception:  # whoever reads its config.json says what is wrong
+        return None

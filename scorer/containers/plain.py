@@ -67,8 +67,8 @@ def label_names(
     elif activation == SIGMOID:
         raise ExportError(
             f"'{location}' is a multi-label classifier: sentence-transformers gives the sigmoid of each of its "
-            f"{config.num_labels} logits, so its classes do not exclude each other, and a cross-entropy over them means "
-            "nothing. Give a single-label classifier."
+            f"{config.num_labels} logits, so its classes do not exclude each other, and a cross-entropy over them "
+            "means nothing. Give a single-label classifier."
         )
     elif wishes.one_logit is not None:
         raise ExportError(f"--one-logit is for heads of one logit; that of '{location}' has {config.num_labels}.")

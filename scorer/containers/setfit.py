@@ -157,6 +157,7 @@ def _as_model(
     segments = "token_type_ids" in inspect.signature(network.forward).parameters
     chosen = WithSegments if segments else WithoutSegments
     chosen.__name__ = f"{kind.__name__}WithSetFitHead"
+    chosen.__module__ = kind.__module__  # by which optimum tells which library a model is of
     model = chosen().eval()
     size = _vector_size(network, poolings, steps)
     if head.weight.shape[1] != size:

@@ -1,7 +1,7 @@
 """A PyTorch checkpoint, opened and judged: is it a single-label text classifier that scores can be trusted from?
 
-Everything that cannot become a correct model directory is refused here, before any work is done. Imports
-`transformers` and `torch`, and only when a checkpoint is opened.
+Everything that cannot become a correct model directory is refused here, before any work is done. What checkpoints come
+in, and how each kind is read, stands in `scorer.containers`.
 """
 
 from __future__ import annotations
@@ -9,21 +9,16 @@ from __future__ import annotations
 import copy
 import dataclasses
 import inspect
-import re
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
-from scorer.checkpoint_config import check_single_label, load_config, read_config
-from scorer.checkpoint_settings import writer
-from scorer.checkpoint_weights import brief, load_model, needs_remote_code
 from scorer.config import DEFAULT_MAX_LENGTH
+from scorer.containers.opening import open_container
+from scorer.containers.place import Wishes, place_of
 from scorer.errors import ExportError, UsageError
-from scorer.tokenizer_file import take_file
 
-HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 # transformers writes 1e30 where a tokenizer knows no maximum; no real one comes near this.
 LENGTH_SENTINEL = 1_000_000
+NOTHING_SAID = Wishes()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,9 +26,10 @@ class Checkpoint:
     """A checkpoint that passed every check.
 
     Attributes:
-        location: hub id or folder that the libraries load from.
         source: hub id, or the folder's name without its path.
         revision: the hub commit, or None for a folder.
+        tokenizer_location: hub id or folder that its tokenizer was read from.
+        tokenizer_revision: the hub commit of that, or None for a folder.
         model: the PyTorch model in float32, in evaluation mode.
         tokenizer: the fast tokenizer.
         label_names: the C class names, in the order of the logits' columns.
@@ -44,9 +40,10 @@ class Checkpoint:
         notices: what a person should know of it.
     """
 
-    location: str
     source: str
     revision: str | None
+    tokenizer_location: str
+    tokenizer_revision: str | None
     model: Any
     tokenizer: Any
     label_names: tuple[str, ...]
@@ -76,7 +73,7 @@ class Checkpoint:
 
 
 def open_checkpoint(
-    model: str, *, revision: str | None = None, max_length: int | None = None, trust_remote_code: bool = False
+    model: str, *, revision: str | None = None, max_length: int | None = None, wishes: Wishes = NOTHING_SAID
 ) -> Checkpoint:
     """Load a checkpoint and check that it is a single-label text classifier.
 
@@ -84,41 +81,33 @@ def open_checkpoint(
         model: hub id or folder.
         revision: branch, tag or commit of a hub checkpoint.
         max_length: tokens to keep of a text; None takes what tokenizer and model allow, at most 512.
-        trust_remote_code: let the checkpoint's own Python code run.
+        wishes: what else a person says of it.
 
     Raises:
         ExportError: the checkpoint is missing, damaged, or not a single-label text classifier.
-        UsageError: `max_length` is more than the model can take.
+        UsageError: `max_length` is more than the model can take, or an option does not fit the checkpoint.
+        MissingExtraError: a package that this kind of checkpoint needs is not installed.
     """
-    folder = _local_folder(model)
-    if folder is not None and revision is not None:
+    place = place_of(model, revision, trust_remote_code=wishes.trust_remote_code)
+    if not place.hub and revision is not None:
         raise UsageError(f"--revision {revision} names a hub commit, but '{model}' is a local folder.")
-    location = model if folder is None else str(folder)
-    options = {"revision": revision, "trust_remote_code": trust_remote_code}
-    fields = read_config(location, options, hub=folder is None)
-    commit = _commit(location, revision) if folder is None else None
-    if commit is not None:
-        options["revision"] = commit  # all files come from one commit, whatever is pushed meanwhile
-        fields = read_config(location, options, hub=True)
-    config, knows_classes, notices = load_config(fields, location, options)
-    tokenizer = _load_tokenizer(location, options)
-    taken = take_file(tokenizer, location, commit, writer(fields))
-    network, more = load_model(location, config, options, classes_known=knows_classes)
-    check_single_label(config, location)  # again: the weights may have told the number of classes
-    _check_vocabulary(tokenizer, network, location)
+    contents = open_container(place, wishes)
+    network, tokenizer = contents.model, contents.tokenizer
+    _check_vocabulary(tokenizer, network, place.location)
     max_positions = position_limit(network)
     return Checkpoint(
-        location=location,
-        source=model if folder is None else folder.name,
-        revision=commit,
+        source=model if place.hub else place.name,
+        revision=contents.commit,
+        tokenizer_location=contents.tokenizer_place.location,
+        tokenizer_revision=contents.tokenizer_place.revision,
         model=network,
         tokenizer=tokenizer,
-        label_names=tuple(config.id2label[index] for index in range(config.num_labels)),
-        pad_token_id=_choose_padding(tokenizer, network, location),
+        label_names=contents.label_names,
+        pad_token_id=_choose_padding(tokenizer, network, place.location),
         max_length=_choose_length(max_length, tokenizer.model_max_length, max_positions),
         max_positions=max_positions,
-        written_by=writer(fields),
-        notices=(*notices, *more, *([] if taken is None else [taken])),
+        written_by=contents.written_by,
+        notices=contents.notices,
     )
 
 
@@ -141,64 +130,6 @@ def position_limit(model: Any) -> int | None:
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
             return limit - (int(module.padding_idx) + 1)
     return limit
-
-
-def _local_folder(model: str) -> Path | None:
-    """The folder that `model` names, or None for a hub id."""
-    path = Path(model).expanduser()
-    if path.is_dir():
-        if (path / "config.json").is_file():
-            return path.resolve()
-        hint = "Give the folder that save_pretrained wrote."
-        if (path / "adapter_config.json").is_file():
-            hint = "It holds a PEFT adapter: merge it into its base model first (merge_and_unload) and save that."
-        raise ExportError(f"'{model}' has no config.json, so it is not a transformers checkpoint. {hint}")
-    if path.exists():
-        raise ExportError(f"'{model}' is a file. Give the checkpoint's folder, or a hub id.")
-    if not HUB_ID.fullmatch(model) or model.startswith("."):
-        raise ExportError(f"'{model}' does not exist. Give a checkpoint's folder, or a hub id such as owner/name.")
-    return None
-
-
-def _commit(location: str, revision: str | None) -> str | None:
-    """The commit of a hub checkpoint whose config.json has been read."""
-    from transformers.utils import cached_file
-    from transformers.utils.hub import extract_commit_hash
-
-    commit: str | None = extract_commit_hash(cached_file(location, "config.json", revision=revision), None)
-    return commit
-
-
-def _load_tokenizer(location: str, options: Mapping[str, Any]) -> Any:
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(location, use_fast=True, **options)
-    except Exception as error:
-        if not options["trust_remote_code"] and "trust_remote_code" in str(error):
-            raise needs_remote_code(location) from error
-        raise ExportError(
-            f"'{location}' has no tokenizer that loads as a fast one: {brief(error)} Add the tokenizer.json of the "
-            "model it was trained from."
-        ) from error
-    if not tokenizer.is_fast:
-        raise ExportError(
-            f"the tokenizer of '{location}', {type(tokenizer).__name__}, has no fast form: scoring reads a "
-            "tokenizer.json. Convert it with a library that writes one, or choose another checkpoint."
-        )
-    if _is_empty(tokenizer):
-        raise ExportError(
-            f"'{location}' has no tokenizer: {type(tokenizer).__name__}, which transformers made without its files, "
-            "knows no word and no letter. Add the tokenizer.json of the model it was trained from."
-        )
-    return tokenizer
-
-
-def _is_empty(tokenizer: Any) -> bool:
-    """Whether all tokens are special: transformers 5 makes such a tokenizer where a checkpoint has no files of one."""
-    added = {str(token) for token in tokenizer.added_tokens_decoder.values()}
-    words = tokenizer.get_vocab().keys() - added - set(tokenizer.all_special_tokens)
-    return not any(letter.isalnum() for word in words for letter in word)
 
 
 def _check_vocabulary(tokenizer: Any, model: Any, location: str) -> None:

@@ -76,18 +76,20 @@ def load_config(
 
 
 def check_single_label(config: Any, location: str) -> None:
-    """Refuse a head that does not choose one of several classes.
+    """Refuse a head that does not choose one of several classes; one of a single logit is not judged here.
 
     Raises:
-        ExportError: it is a multi-label, regression or single-logit head.
+        ExportError: it is a multi-label or a regression head.
     """
+    if config.num_labels == 1:
+        return
     if config.problem_type == "multi_label_classification":
         raise ExportError(
             f"'{location}' is a multi-label classifier (problem_type in its config.json): its classes do not exclude "
             "each other, and a cross-entropy over them means nothing. Give a single-label classifier."
         )
-    if config.problem_type == "regression" or config.num_labels == 1:
+    if config.problem_type == "regression":
         raise ExportError(
-            f"'{location}' has {config.num_labels} output(s) and problem_type {config.problem_type!r}: a regression "
-            "or a single-logit head, with no classes to choose between. Give a classifier of two or more labels."
+            f"'{location}' has {config.num_labels} outputs and the problem_type 'regression': they are numbers, not "
+            "classes to choose between. Give a classifier."
         )

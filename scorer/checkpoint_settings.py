@@ -21,9 +21,11 @@ MOVES = re.compile(
     r"|multiplier|position_embedding|relative|is_causal|causal_|bidirectional|attention_type|qk_norm"
     r"|hidden_act|activation|norm_eps|norm_type|pre_norm|attn_type|attention_bias"
 )
-# Names like these that no code has ever read, written by the makers of BERT and ALBERT.
+# Names like these that no code has ever read, written by the makers of BERT and ALBERT; and one that
+# `scorer.containers` reads.
 IDLE = frozenset(
     {
+        "sbert_ce_default_activation_function",
         "down_scale_factor", "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers",
         "pooler_size_per_head", "pooler_type",
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from scorer.errors import ExportError
@@ -38,7 +38,7 @@ PRETRAINING_HEADS = (
 
 
 def load_model(location: str, config: Any, options: Mapping[str, Any], *, classes_known: bool) -> tuple[Any, list[str]]:
-    """The model in float32, in evaluation mode, and what a person should know of it.
+    """The text classifier in float32, in evaluation mode, and what a person should know of it.
 
     Args:
         location: hub id or folder.
@@ -49,24 +49,57 @@ def load_model(location: str, config: Any, options: Mapping[str, Any], *, classe
     Raises:
         ExportError: weights are absent, damaged, missing, or left out; or they are another task's.
     """
-    from transformers.utils import find_adapter_config_file, is_peft_available
-
-    revision = options["revision"]
-    if not is_peft_available() and find_adapter_config_file(location, revision=revision) is not None:
-        raise ExportError(
-            f"'{location}' holds a PEFT adapter beside the model, which would be left out. Merge it into the model "
-            "first (merge_and_unload) and save that."
-        )
     with _uncompiled(), _no_progress_bars():
         model, loading = _load(location, config, options, classes_known=classes_known)
     if missing := sorted(loading["missing_keys"]):
         raise ExportError(
-            f"'{location}' has no weights for {_listed(missing)}: they would be random. It is not a fine-tuned text "
+            f"'{location}' has no weights for {listed(missing)}: they would be random. It is not a fine-tuned text "
             "classifier; fine-tune it first, or give the checkpoint that was."
         )
     notices = _judge_left_out(location, model, loading["unexpected_keys"])
     notices += _judge_architecture(location, model, config.architectures or [], loading["unexpected_keys"])
     return model.eval(), notices
+
+
+def load_part(
+    location: str, config: Any, options: Mapping[str, Any], *, kind: str, given: Callable[[str], bool]
+) -> tuple[Any, list[str]]:
+    """A model to which other files give the rest, in float32, in evaluation mode; and what a person should know of it.
+
+    Args:
+        location: hub id or folder.
+        config: the configuration to load it by.
+        options: revision and trust_remote_code.
+        kind: name of the class of transformers that loads it.
+        given: whether weights of a name come from elsewhere, or move no answer.
+
+    Raises:
+        ExportError: weights are absent, damaged, left out, or missing though nothing else gives them.
+    """
+    import torch
+    import transformers
+
+    with _uncompiled(), _no_progress_bars():
+        try:
+            model, loading = getattr(transformers, kind).from_pretrained(
+                location,
+                config=config,
+                dtype=torch.float32,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+                **options,
+            )
+        except Exception as error:
+            if not options["trust_remote_code"] and "trust_remote_code" in str(error):
+                raise needs_remote_code(location) from error
+            raise ExportError(f"the weights of '{location}' do not load: {brief(error)}") from error
+    absent = {*loading["missing_keys"], *(name for name, *_ in loading["mismatched_keys"])}
+    if missing := sorted(name for name in absent if not given(name)):
+        raise ExportError(
+            f"'{location}' has no weights for {listed(missing)}, or weights of another size, and nothing else gives "
+            "them: they would be random. Give the model that was fine-tuned, complete."
+        )
+    return model.eval(), _judge_left_out(location, model, loading["unexpected_keys"])
 
 
 @contextlib.contextmanager
@@ -158,12 +191,12 @@ def _judge_left_out(location: str, model: Any, unexpected: Iterable[str]) -> lis
     trained = [name for name in left_out if name not in harmless]
     if trained:
         raise ExportError(
-            f"'{location}' holds weights that {type(model).__name__} does not use: {_listed(trained)}. Without them it "
-            "is not the model that was trained. If adapters were trained, merge them and save the merged model; if the "
+            f"'{location}' holds weights that {type(model).__name__} does not use: {listed(trained)}. Without them it "
+            "is not the model that was trained. If adapters were trained, export the folder of the adapter; if the "
             "checkpoint has a class of its own, save it with its code and export with --trust-remote-code; remove what "
             "is left over from elsewhere."
         )
-    return [f"left out, since they move no answer of a text classifier: {_listed(harmless)}"] if harmless else []
+    return [f"left out, since they move no answer of a text classifier: {listed(harmless)}"] if harmless else []
 
 
 def _judge_architecture(location: str, model: Any, named: Sequence[str], unexpected: Iterable[str]) -> list[str]:
@@ -211,6 +244,7 @@ def brief(error: Exception) -> str:
     return lines[0].rstrip(". ") + "."
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """The first of some names."""
     more = f" and {len(names) - WEIGHTS_SHOWN} more" if len(names) > WEIGHTS_SHOWN else ""
     return ", ".join(names[:WEIGHTS_SHOWN]) + more

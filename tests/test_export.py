@@ -454,7 +454,7 @@ def test_folder_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     folder.mkdir()
     assert "no config.json" in refused(ExportError, folder, tmp_path)
     (folder / "adapter_config.json").write_text("{}")
-    assert "merge" in refused(ExportError, folder, tmp_path)
+    assert "peft_type" in refused(ExportError, folder, tmp_path)
     assert "is a file" in refused(ExportError, folder / "adapter_config.json", tmp_path)
 
 

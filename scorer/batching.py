@@ -66,9 +66,14 @@ class Batch:
     attention_mask: npt.NDArray[np.int8]
     token_type_ids: npt.NDArray[np.int8]
 
-    def take(self, rows: slice | npt.NDArray[np.bool_]) -> Batch:
+    def take(self, rows: slice | IntArray | npt.NDArray[np.bool_]) -> Batch:
         """Some of the batch's rows, padded as they are."""
         return Batch(self.rows[rows], self.input_ids[rows], self.attention_mask[rows], self.token_type_ids[rows])
+
+    def cut(self, length: int) -> Batch:
+        """The first positions of all rows."""
+        first = slice(length)
+        return Batch(self.rows, self.input_ids[:, first], self.attention_mask[:, first], self.token_type_ids[:, first])
 
 
 def bucket(lengths: IntArray, max_batch_tokens: int, length_multiple: int = 1) -> list[IntArray]:

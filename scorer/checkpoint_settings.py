@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from scorer.code_changes import changed_settings
 from scorer.errors import ExportError
 from scorer.exporters import TRANSFORMERS_OF_TORCH, other_environment, version
 
@@ -21,11 +22,11 @@ MOVES = re.compile(
     r"|multiplier|position_embedding|relative|is_causal|causal_|bidirectional|attention_type|qk_norm"
     r"|hidden_act|activation|norm_eps|norm_type|pre_norm|attn_type|attention_bias"
 )
-# Names like these that no code has ever read, written by the makers of BERT and ALBERT; and one that
-# `scorer.containers` reads.
+# Names like these that no text classifier has ever read, written by the makers of BERT, ALBERT, BLOOM and others; and those
+# that `scorer.containers` reads.
 IDLE = frozenset(
     {
-        "sbert_ce_default_activation_function",
+        "offset_alibi", "sbert_ce_default_activation_function", "cross_encoder_activation_fct", "activation_dropout",
         "down_scale_factor", "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers",
         "pooler_size_per_head", "pooler_type",
     }
@@ -34,6 +35,8 @@ IDLE = frozenset(
 USUAL = {"position_embedding_type": "absolute", "is_causal": None, "attention_type": "original_full"}
 # Settings that a class makes another one of, which says all where it stands in the file.
 SAID_BY = dict.fromkeys(("global_attn_every_n_layers", "sliding_window_pattern"), "layer_types")
+# Settings that makers wrote under a second name as well, and the name that code reads.
+ALSO = {"hidden_act": "hidden_activation", "layer_norm_eps": "norm_eps", "sliding_window_size": "sliding_window"}
 KEYS_SHOWN = 4
 
 
@@ -81,6 +84,12 @@ def check_settings(fields: Mapping[str, Any], config: Any, location: str) -> Non
     Raises:
         ExportError: naming the settings.
     """
+    if changed := changed_settings(fields, writer(fields), version("transformers")):
+        raise ExportError(
+            f"the config.json of '{location}' was written by transformers {writer(fields)}, whose code computes "
+            f"{', '.join(changed)} otherwise than {version('transformers')} does: it would not be the model that was "
+            "trained. Export in an environment with the version that it was trained with."
+        )
     lost = [f"{name} = {value!r}"[:80] for name, value in _lost(fields, config)]
     if lost:
         more = f" and {len(lost) - KEYS_SHOWN} more" if len(lost) > KEYS_SHOWN else ""
@@ -116,6 +125,9 @@ def _lost(fields: Mapping[str, Any], config: Any, prefix: str = "") -> Iterator[
 
 def _said_otherwise(fields: Mapping[str, Any], config: Any, key: str) -> bool:
     """Whether what a setting says is in force by another one."""
+    also = ALSO.get(key, "")
+    if also in fields and not _has(type(config), key) and fields[also] == fields[key] == getattr(config, also, None):
+        return True
     rotary = getattr(config, "rope_parameters", None) or {}
     return fields.get(SAID_BY.get(key, "")) is not None or (key in rotary and rotary[key] == fields[key])
 
@@ -134,7 +146,7 @@ def _takes(kind: Any, fields: Mapping[str, Any], key: str) -> bool:
     others = [{name: value for name, value in fields.items() if name != key}]
     value = fields[key]
     if isinstance(value, int | float) and not isinstance(value, bool):
-        others.append({**fields, key: 2 * value + 1})
+        others += [{**fields, key: 2 * value + 1}, {**fields, key: 1}]
     return any(_made(kind, other, key) != made for other in others)
 
 

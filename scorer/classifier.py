@@ -50,6 +50,8 @@ class OnnxClassifier:
         provider: where to run; "auto" takes CUDA where it starts and the CPU elsewhere.
         threads: threads that share one batch. Callers may also compute batches side by side, each on its own thread.
         options: options of the execution provider, such as gpu_mem_limit.
+        equal_lengths: compute rows of each length by themselves, without padding: for models whose answers padding
+            would move.
 
     Attributes:
         device: short name of the provider that is active: cpu, cuda, tensorrt or openvino.
@@ -68,8 +70,10 @@ class OnnxClassifier:
         *,
         threads: int = 1,
         options: Mapping[str, str] | None = None,
+        equal_lengths: bool = False,
     ) -> None:
         self.labels = labels
+        self._equal_lengths = equal_lengths
         self._session, self.device = start_session(model_file, provider, threads, options or {})
         self.provider: str = self._session.get_providers()[0]
         known = {"input_ids", "attention_mask", "token_type_ids"}
@@ -89,7 +93,7 @@ class OnnxClassifier:
             ModelError: inference failed, or the width of the logits is not the number of labels.
         """
         try:
-            logits = self._run(batch)
+            logits = self._run_by_length(batch) if self._equal_lengths else self._run(batch)
         except Exception as error:
             failed = f"inference failed on a batch of {batch.rows.size} rows x {batch.input_ids.shape[1]} tokens"
             if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)):
@@ -112,6 +116,13 @@ class OnnxClassifier:
     def closed(self) -> bool:
         """Whether its memory was given back."""
         return not hasattr(self, "_session")
+
+    def _run_by_length(self, batch: Batch) -> FloatArray:
+        lengths = batch.attention_mask.sum(axis=1, dtype=np.int64)  # [B]
+        parts = {int(length): np.flatnonzero(lengths == length) for length in np.unique(lengths)}
+        found = [self._run(batch.take(rows).cut(length)) for length, rows in parts.items()]
+        logits: FloatArray = np.concatenate(found)[np.argsort(np.concatenate([*parts.values()]))]
+        return logits
 
     def _run(self, batch: Batch) -> FloatArray:
         feeds = {name: getattr(batch, name).astype(np.int64) for name in self._inputs}  # int64 [B, T] each

@@ -167,6 +167,7 @@ class _Proof:
     texts: Parity
     pairs: Parity | str
     fidelity: Fidelity | None
+    equal_lengths: bool
 
 
 def _prove(
@@ -181,6 +182,8 @@ def _prove(
     calibration = BUILT_IN if config.calibration is None else config.calibration.name
     notify("asking PyTorch")
     reference = make_reference(checkpoint, directory, texts, calibration=calibration)
+    if reference.equal_lengths:
+        notify("padding moves its answers in PyTorch: runs will compute texts of each length by themselves")
     notify(f"comparing with PyTorch on {len(reference.texts.logits)} texts")
 
     def prove(graph: str, precision: Precision) -> tuple[Parity, Parity | str]:
@@ -197,10 +200,10 @@ def _prove(
     if isinstance(pairs, str):
         notify(f"runs will not take pairs of texts: {pairs}")
     if config.precision == "fp32":
-        return _Proof(parity, pairs, None)
-    fidelity = judge_fidelity(checkpoint, directory, texts, calibration=calibration)
+        return _Proof(parity, pairs, None, reference.equal_lengths)
+    fidelity = judge_fidelity(checkpoint, directory, texts, reference)
     notify(f"{config.precision} against fp32: {fidelity}")
-    return _Proof(parity, pairs, fidelity)
+    return _Proof(parity, pairs, fidelity, reference.equal_lengths)
 
 
 def _contract(
@@ -235,6 +238,7 @@ def _contract(
         pairs=None if isinstance(proof.pairs, str) else proof.pairs,
         no_pairs=proof.pairs if isinstance(proof.pairs, str) else None,
         fidelity=proof.fidelity,
+        equal_lengths=proof.equal_lengths,
     )
 
 

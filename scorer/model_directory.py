@@ -87,6 +87,7 @@ class ModelContract:
         pairs: what it proved of pairs; None where it could not, and no run takes pairs.
         no_pairs: why it could not.
         fidelity: for a model of less precision than fp32, how well its losses keep the ranking of fp32's.
+        equal_lengths: whether rows of each length are computed by themselves, since padding would move their answers.
         format_version: version of this contract.
     """
 
@@ -112,6 +113,7 @@ class ModelContract:
     pairs: Parity | None
     no_pairs: str | None = None
     fidelity: Fidelity | None = None
+    equal_lengths: bool = False
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
@@ -129,6 +131,7 @@ class ModelContract:
             "truncation_side": self.truncation_side in ("left", "right"),
             "graph_inputs": "input_ids" in self.graph_inputs and _all_strings(self.graph_inputs),
             "segments": isinstance(self.segments, bool),
+            "equal_lengths": isinstance(self.equal_lengths, bool),
             "files": isinstance(self.files, dict) and _all_strings((*self.files, *self.files.values())),
         }
         for name, is_sound in sound.items():

@@ -62,11 +62,13 @@ class Reference:
         texts: those of texts.
         pairs: those of pairs, or why there are none.
         calibration: where the texts came from, for the record.
+        equal_lengths: whether PyTorch's answers depend on padding, so that there must be none.
     """
 
     texts: Expected
     pairs: Expected | str
     calibration: str
+    equal_lengths: bool
 
 
 def make_reference(checkpoint: Checkpoint, directory: Path, texts: Sequence[str], *, calibration: str) -> Reference:
@@ -80,7 +82,7 @@ def make_reference(checkpoint: Checkpoint, directory: Path, texts: Sequence[str]
 
     Raises:
         ExportError: the tokenizer file is not the checkpoint's tokenizer, or PyTorch's own answers are not
-            finite, depend on padding, or fail.
+            finite, or fail.
         UsageError: the maximum length leaves no room for text.
     """
     chosen = proof_texts(checkpoint.tokenizer, texts, checkpoint.max_length)
@@ -96,19 +98,13 @@ def make_reference(checkpoint: Checkpoint, directory: Path, texts: Sequence[str]
         ) from error
     given = min(len(texts), PARITY_TEXTS)
     moved = padding_moves(checkpoint, Expected(expected.encoded, expected.logits[:given]))
-    if moved > tolerance("fp32", "none", expected.logits):
-        raise ExportError(
-            f"the answers of '{checkpoint.source}' ({type(checkpoint.model).__name__}) depend on padding: in PyTorch, "
-            f"a logit changes by {moved:.2g} when longer texts share the batch. Its scores would depend on the "
-            "rows beside each row; choose a checkpoint of another architecture."
-        )
     pairs: Expected | str
     first, second = zip(*both, strict=True)
     try:
         pairs = expect(checkpoint, directory, first, second)
     except (ExportError, PyTorchError, UsageError) as error:
         pairs = str(error)
-    return Reference(expected, pairs, calibration)
+    return Reference(expected, pairs, calibration, moved > tolerance("fp32", "none", expected.logits))
 
 
 def prove_parity(
@@ -148,7 +144,13 @@ def prove_parity(
         )
 
     try:
-        classifier = OnnxClassifier(graph, checkpoint.label_names, "cpu", threads=allowed_threads())
+        classifier = OnnxClassifier(
+            graph,
+            checkpoint.label_names,
+            "cpu",
+            threads=allowed_threads(),
+            equal_lengths=reference.equal_lengths,
+        )
         texts = compare(reference.texts)
     except ModelError as error:
         raise ParityError(f"the exported model does not run: {error} Nothing was written.") from error
@@ -177,13 +179,13 @@ def _differences(actual: FloatArray, expected: FloatArray) -> tuple[float, float
 
 
 def _answers(checkpoint: Checkpoint, classifier: OnnxClassifier, encoded: Encoded) -> Iterator[FloatArray]:
-    """ONNX Runtime's logits, float32 [N, C]: of each row alone, then in padded batches of mixed lengths."""
+    """ONNX Runtime's logits, float32 [N, C]: of each row alone, then in batches of mixed lengths."""
     for most in (1, BATCH_ROWS):
         chunks = (collate(encoded, rows, checkpoint.pad_token_id) for rows in _chunks(encoded, most))
         yield np.concatenate([finite(classifier(batch)) for batch in chunks])
 
 
-def judge_fidelity(checkpoint: Checkpoint, directory: Path, texts: tuple[str, ...], *, calibration: str) -> Fidelity:
+def judge_fidelity(checkpoint: Checkpoint, directory: Path, texts: tuple[str, ...], reference: Reference) -> Fidelity:
     """How well the graph of less precision keeps the ranking of the fp32 graph beside it.
 
     Every class is taken as the given label of every text in turn.
@@ -192,22 +194,22 @@ def judge_fidelity(checkpoint: Checkpoint, directory: Path, texts: tuple[str, ..
         checkpoint: what both were made from.
         directory: holds model.onnx, model_fp32.onnx and tokenizer.json.
         texts: texts to compare on.
-        calibration: where the texts came from, for the record.
+        reference: what both were compared with.
     """
     encoder = TextEncoder(
         directory / TOKENIZER_FILE, checkpoint.max_length, checkpoint.truncation_side, segments=checkpoint.segments
     )
     encoded = encoder.encode(texts)
     losses = [
-        -log_softmax(_logits_in_buckets(checkpoint, directory / graph, encoded)).ravel()
+        -log_softmax(_logits_in_buckets(checkpoint, directory / graph, encoded, reference.equal_lengths)).ravel()
         for graph in (MODEL_FILE, EXACT_FILE)
     ]
-    return measure_fidelity(losses[0], losses[1], calibration)
+    return measure_fidelity(losses[0], losses[1], reference.calibration)
 
 
-def _logits_in_buckets(checkpoint: Checkpoint, graph: Path, encoded: Encoded) -> FloatArray:
+def _logits_in_buckets(checkpoint: Checkpoint, graph: Path, encoded: Encoded, equal_lengths: bool) -> FloatArray:
     """ONNX Runtime's logits on the CPU, in the batches of a run: float32 [N, C]."""
-    classifier = OnnxClassifier(graph, checkpoint.label_names, "cpu")
+    classifier = OnnxClassifier(graph, checkpoint.label_names, "cpu", equal_lengths=equal_lengths)
     logits = np.empty((encoded.lengths.size, len(checkpoint.label_names)), dtype=np.float32)
     budget = max(DEFAULT_BATCH_TOKENS["cpu"], int(encoded.lengths.max()))
     for batch, answer in infer(

@@ -189,6 +189,7 @@ def open_classifier(
         config.provider,
         threads=threads,
         options=dict(config.provider_options),
+        equal_lengths=model.contract.equal_lengths,
     )
 
 

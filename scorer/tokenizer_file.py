@@ -1,8 +1,9 @@
 """The checkpoint's own tokenizer.json against the tokenizer that transformers makes of all its files.
 
 The class of a tokenizer may build it anew, from another file or by its settings, and differently from version to
-version: transformers 5 builds the tokenizers of SentencePiece models by its own rules where 4 took the file. The ids
-that were trained on are one or the other's. Imports `transformers`, and only when it compares.
+version: transformers 5 builds the tokenizers of SentencePiece models by its own rules, which its minor versions change,
+where 4 took the file. Saving writes the file as the tokenizer was, so what another version wrote is read from it.
+Imports `transformers`, and only when it compares.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from scorer.errors import ExportError
 from scorer.exporters import TRANSFORMERS_OF_TORCH, version
 from scorer.model_directory import TOKENIZER_FILE
 
-# The model in a tokenizer.json that was made of SentencePiece.
-SENTENCEPIECE = "Unigram"
+# Settings by which a class changes the tokenizer that it has loaded, and what they add: a role's token at an end.
+ADDED = {"add_bos_token": ("bos_token", 0), "add_eos_token": ("eos_token", -1)}
 
 
 def take_file(tokenizer: Any, location: str, revision: str | None, wrote: str | None) -> str | None:
-    """Have a SentencePiece tokenizer that transformers 4 wrote read as 4 read it, from its file, in place.
+    """Have a SentencePiece tokenizer that another version of transformers wrote read from its file, in place.
 
     Args:
         tokenizer: as the installed transformers loaded it.
@@ -35,13 +36,15 @@ def take_file(tokenizer: Any, location: str, revision: str | None, wrote: str | 
     Returns:
         What a person should know of it, or None where nothing was done.
     """
-    wrote_major, reads = major_of(wrote), major_of(version("transformers"))
-    if wrote_major is None or reads is None or not wrote_major < TRANSFORMERS_OF_TORCH <= reads:
+    reads = version("transformers")
+    if wrote is None or wrote == reads or (major_of(reads) or 0) < TRANSFORMERS_OF_TORCH:
         return None
     content = _content(location, revision)
-    if content is None or json.loads(content)["model"].get("type") != SENTENCEPIECE:
+    if content is None or not _of_sentencepiece(content):
         return None
     backend = _without_limits(content, location)
+    if _contradicts(tokenizer, backend):
+        return None  # it is compared later, and refused
     if backend.to_str() == _without_limits(tokenizer.backend_tokenizer.to_str(), location).to_str():
         return None
     tokenizer._tokenizer = backend
@@ -49,6 +52,25 @@ def take_file(tokenizer: Any, location: str, revision: str | None, wrote: str | 
         f"token ids are those of tokenizer.json, as transformers {wrote} took it; {type(tokenizer).__name__} of "
         f"{version('transformers')} would build another tokenizer"
     )
+
+
+def _of_sentencepiece(content: str) -> bool:
+    """Whether a tokenizer.json was made of a SentencePiece model: unigrams, or BPE that falls back to bytes."""
+    try:
+        model = json.loads(content)["model"]
+        return bool(model.get("type") == "Unigram" or model.get("byte_fallback"))
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return False  # reading it says what is wrong
+
+
+def _contradicts(tokenizer: Any, backend: Tokenizer) -> bool:
+    """Whether the checkpoint's settings ask for other special tokens than its file adds."""
+    ids = backend.encode("a").ids
+    for setting, (role, place) in ADDED.items():
+        asked, token = tokenizer.init_kwargs.get(setting), getattr(tokenizer, f"{role}_id", None)
+        if isinstance(asked, bool) and token is not None and asked != (ids[place] == token):
+            return True
+    return False
 
 
 def check_tokenizer_file(

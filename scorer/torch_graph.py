@@ -15,6 +15,7 @@ from typing import Any
 
 from scorer import fused_attention
 from scorer.errors import ExportError
+from scorer.traceable import traceable
 
 OPSET = 20
 OUTPUT = "logits"
@@ -57,7 +58,7 @@ def write_torch_graph(model: Any, inputs: Sequence[str], file: Path) -> bool:
     reasons = []
     for implementation in (fused_attention.NAME, "sdpa", "eager"):
         try:
-            with _attention(model, implementation):
+            with _attention(model, implementation), traceable(model):
                 program = _trace(model, inputs)
         except Exception as error:
             reasons.append(f"{implementation}: {_brief(error)}")

@@ -168,7 +168,13 @@ def tune(
     device = ""
     for session_threads in dict.fromkeys((1, threads)):
         with contextlib.closing(
-            OnnxClassifier(model.model_file, model.contract.label_names, provider, threads=session_threads)
+            OnnxClassifier(
+                model.model_file,
+                model.contract.label_names,
+                provider,
+                threads=session_threads,
+                equal_lengths=model.contract.equal_lengths,
+            )
         ) as classifier:
             device = classifier.device
             for setting in _candidates(device, threads, session_threads, longest):

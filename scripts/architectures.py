@@ -1,119 +1,194 @@
-"""Which architectures with a text classifier torch's exporter writes rightly: one line for each that transformers has.
+"""Which checkpoints an export reads as they were trained: one line for each architecture with a text classifier.
 
-Each is built tiny with random weights, exported, rewritten as an export does it, and compared with PyTorch, which
-sees each text alone and without padding. For an environment with transformers 5:
+Tiny checkpoints are saved and their answers recorded by any transformers (tests/recording.py), exported by the one
+that is installed here, and compared: token ids and logits of texts of 1 to 512 tokens, and of pairs.
 
-    python scripts/architectures.py                   # all
-    python scripts/architectures.py bert qwen3        # some
+    python scripts/architectures.py FOLDER                                 # all, saved and read by the one installed
+    python scripts/architectures.py FOLDER bert llama:rope-llama3          # some
+    python scripts/architectures.py FOLDER --variants --saved-by ../env-4.50/bin/python
+    python scripts/architectures.py FOLDER --reading                       # PyTorch's answers alone, without an export
+    python scripts/architectures.py FOLDER --table                         # of what is known so far
+
+What is recorded or compared already is not done again, so that it can be stopped at any time.
 """
 
 from __future__ import annotations
 
+import argparse
+import dataclasses
+import json
 import logging
+import subprocess
 import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 TESTS = Path(__file__).resolve().parent.parent / "tests"
-LENGTHS = (1, 2, 3, 5, 8, 13, 16, 17, 18, 31, 32, 33, 64, 100, 127, 128)
-BATCH_ROWS = 6
-TOLERANCE = 1e-4
+sys.path[:0] = [str(TESTS), str(TESTS.parent)]
+POSITIONS = 512
 
 
 def main() -> None:
-    """Print the table, a row as soon as it is known."""
-    sys.path.insert(0, str(TESTS))
+    """Compare, or print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="of the recordings of one version of transformers")
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--saved-by", default=sys.executable, help="Python of the environment that saves")
+    parser.add_argument("--variants", action="store_true", help="the variants instead of the architectures")
+    parser.add_argument("--reading", action="store_true", help="compare PyTorch's answers, and export nothing")
+    parser.add_argument("--table", action="store_true")
+    given = parser.parse_args()
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
+    names = given.names or every(variants=given.variants)
+    if given.table:
+        print(table(given.folder, names))
+        return
+    for name in names:
+        find = read if given.reading else exported
+        print(line(name, result_of(given.folder / name, name, given.saved_by, find)), flush=True)
+
+
+def every(*, variants: bool) -> Sequence[str]:
+    """All architectures of the installed transformers, or all variants."""
     from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES as KINDS
+    from worlds import VARIANTS
 
-    print("| architecture | result | attention | one position | difference | seconds |\n|---|---|---|---|---|---|")
-    for kind in sys.argv[1:] or KINDS:
-        print(f"| {kind} | {' | '.join(row(kind))} |", flush=True)
-
-
-def row(kind: str) -> tuple[str, str, str, str, str]:
-    """Result or reason, kind of attention, whether the last layer is cut, largest difference of a logit, seconds."""
-    from tiny_models import make_model, padded
-
-    from scorer.errors import ExportError
-    from scorer.torch_graph import accepted_inputs
-
-    try:
-        model = make_model(kind)
-        inputs = accepted_inputs(model, ("input_ids", "attention_mask", "token_type_ids"))
-        feeds = padded(len(LENGTHS), max(LENGTHS), LENGTHS)
-        expected = in_batches(lambda part: torch_logits(model, part, inputs), feeds, 1)
-        together = in_batches(lambda part: torch_logits(model, part, inputs), feeds, BATCH_ROWS)
-    except Exception as error:  # whatever an architecture does with a text classifier's inputs
-        return f"not a classifier of plain texts: {brief(error)}", "", "", "", ""
-    if not np.abs(together - expected).max() <= TOLERANCE:
-        return "its answers depend on padding", "", "", f"{np.abs(together - expected).max():.1e}", ""
-    started = time.monotonic()
-    try:
-        session, fused, reason = exported(model, inputs)
-        results = [in_batches(lambda part: onnx_logits(session, part), feeds, rows) for rows in (1, BATCH_ROWS)]
-    except ExportError as error:
-        return str(error), "", "", "", f"{time.monotonic() - started:.0f}"
-    except Exception as error:  # ONNX Runtime's refusals
-        return f"its graph does not run: {brief(error)}", "", "", "", f"{time.monotonic() - started:.0f}"
-    difference = max(float(np.abs(result - expected).max()) for result in results)
-    verdict = "right" if difference <= TOLERANCE else "WRONG"
-    attention = "fused" if fused else "plain"
-    return verdict, attention, reason or "yes", f"{difference:.1e}", f"{time.monotonic() - started:.0f}"
+    return tuple(VARIANTS) if variants else tuple(KINDS)
 
 
-def exported(model: Any, inputs: tuple[str, ...]) -> tuple[Any, bool, str | None]:
-    """A session of the rewritten graph, whether its attention is fused, and why its last layer is not cut."""
+def result_of(folder: Path, name: str, saved_by: str, find: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
+    """What is known of one checkpoint; found out where nothing is known yet."""
+    import transformers
+
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{find.__name__}-by-{transformers.__version__}.json"
+    if file.exists():
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+    if not any((folder / known).exists() for known in ("recording.json", "failed.txt")):
+        command = [saved_by, str(TESTS / "recording.py"), str(folder.parent), name]
+        subprocess.run(command, check=False, capture_output=True)
+    found = find(folder) if (folder / "recording.json").exists() else not_made(folder)
+    file.write_text(json.dumps(found), encoding="utf-8")
+    return found
+
+
+def not_made(folder: Path) -> dict[str, Any]:
+    """The result of a checkpoint that cannot be made."""
+    reason = folder / "failed.txt"
+    said = reason.read_text(encoding="utf-8") if reason.exists() else "the process that saves it ends"
+    return {"result": "not made", "reason": said}
+
+
+def exported(folder: Path) -> dict[str, Any]:
+    """Export and compare one checkpoint."""
     import onnx
-    import onnxruntime
+    from recorded import compare, export_recorded
 
-    from scorer.graph_rewrites import rewrite
-    from scorer.torch_graph import write_torch_graph
+    from scorer.errors import ParityError, ScorerError
 
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "model.onnx"
-        fused = write_torch_graph(model, inputs, file)
-        graph = onnx.load(file)
-    reason = rewrite(graph)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    return onnxruntime.InferenceSession(graph.SerializeToString(), options), fused, reason
+    said: list[str] = []
+    started = time.monotonic()
+    known = json.loads((folder / "recording.json").read_text(encoding="utf-8"))
+    found: dict[str, Any] = {"wrote": known["transformers"], "tokenizer": known["tokenizer"]}
+    with tempfile.TemporaryDirectory() as output:
+        try:
+            directory = export_recorded(folder, Path(output) / "model", notify=said.append)
+        except ScorerError as error:
+            kind = "not proved" if isinstance(error, ParityError) else "refused"
+            return found | {"result": kind, "reason": str(error).replace(str(folder), "…")}
+        except Exception as error:  # a fault of ours: no checkpoint may end so
+            return found | {"result": "FAILED", "reason": f"{type(error).__name__}: {error}"[:300]}
+        comparison = compare(folder, directory)
+        operators = {node.op_type for node in onnx.load(directory.model_file).graph.node}
+    cut = [line.removeprefix("the last layer is computed for all tokens: ") for line in said if "last layer is" in line]
+    return found | {
+        "result": "right" if comparison.holds else "WRONG",
+        "fused": bool(operators & {"Attention", "MultiHeadAttention"}),
+        "one_position": directory.contract.one_position,
+        "why_not": cut[0] if cut else "",
+        "no_pairs": directory.contract.no_pairs,
+        "seconds": round(time.monotonic() - started),
+        **dataclasses.asdict(comparison),
+    }
 
 
-def in_batches(answer: Any, feeds: dict[str, np.ndarray], rows: int) -> np.ndarray:
-    """Logits of all rows [N, C], so many at a time, each batch as wide as its longest row."""
-    lengths = feeds["attention_mask"].sum(axis=1)
-    parts = []
-    for start in range(0, lengths.size, rows):
-        width = int(lengths[start : start + rows].max())
-        parts.append(answer({name: ids[start : start + rows, :width] for name, ids in feeds.items()}))
-    return np.concatenate(parts)
-
-
-def torch_logits(model: Any, feeds: dict[str, np.ndarray], inputs: tuple[str, ...]) -> np.ndarray:
-    """PyTorch's logits [B, C]."""
+def read(folder: Path) -> dict[str, Any]:
+    """Open one checkpoint as an export does, and compare what PyTorch answers; exports nothing."""
     import torch
+    from recorded import Comparison
 
-    with torch.inference_mode():
-        answer = model(**{name: torch.from_numpy(ids) for name, ids in feeds.items() if name in inputs})
-    return np.asarray(answer.logits.numpy())
+    from scorer.checkpoint import open_checkpoint, takes
+    from scorer.errors import ScorerError
+    from scorer.parity import tolerance
+    from scorer.tokenizer_file import check_tokenizer_file
+
+    known = json.loads((folder / "recording.json").read_text(encoding="utf-8"))
+    found: dict[str, Any] = {"wrote": known["transformers"], "tokenizer": known["tokenizer"]}
+    with np.load(folder / "recording.npz") as arrays:
+        expected = np.concatenate([arrays["logits"], arrays["pair_logits"]])
+    rows = [*((text,) for text in known["texts"]), *map(tuple, known["pairs"])]
+    ids = [*known["ids"], *known["pair_ids"]]
+    try:
+        checkpoint = open_checkpoint(str(folder / "checkpoint"))
+        check_tokenizer_file(checkpoint.tokenizer, checkpoint.location, None, known["texts"], known["pairs"])
+    except ScorerError as error:
+        return found | {"result": "refused", "reason": str(error).replace(str(folder), "…")}
+    differences, other = [0.0], 0
+    for row, texts in enumerate(rows):
+        asked = checkpoint.tokenizer(*texts, truncation=True, max_length=POSITIONS, return_tensors="pt")
+        other += asked["input_ids"][0].tolist() != ids[row]
+        if row % 4 == 0:
+            with torch.inference_mode():
+                answer = checkpoint.model(
+                    **{name: tensor for name, tensor in asked.items() if takes(checkpoint.model, name)}
+                ).logits
+            differences.append(float(np.abs(answer[0].numpy() - expected[row]).max()))
+    comparison = Comparison(
+        len(known["texts"]), len(known["pairs"]), other, max(differences), tolerance("fp32", "O2", expected), 0
+    )
+    return found | {
+        "result": "right" if comparison.holds else "WRONG",
+        "fused": False, "one_position": False, "why_not": "", "notices": checkpoint.notices,
+        **dataclasses.asdict(comparison),
+    }  # fmt: skip
 
 
-def onnx_logits(session: Any, feeds: dict[str, np.ndarray]) -> np.ndarray:
-    """ONNX Runtime's logits [B, C]."""
-    wanted = {node.name for node in session.get_inputs()}
-    return np.asarray(session.run(None, {name: ids for name, ids in feeds.items() if name in wanted})[0])
+def table(folder: Path, names: Sequence[str]) -> str:
+    """Markdown of what is known."""
+    head = (
+        "| architecture | result | tokenizer | attention | one position | texts, pairs | difference |\n"
+        + "|---" * 7
+        + "|"
+    )
+    import transformers
+
+    rows = []
+    for name in names:
+        file = folder / name / f"exported-by-{transformers.__version__}.json"
+        rows.append(
+            line(name, json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"result": "not tried"})
+        )
+    return "\n".join([head, *rows])
 
 
-def brief(error: Exception) -> str:
-    """The first line of a message."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
+def line(name: str, found: dict[str, Any]) -> str:
+    """One row of the table."""
+    if "texts" not in found:
+        reason = f": {found['reason']}" if "reason" in found else ""
+        return f"| {name} | {found['result']}{reason} | {found.get('tokenizer', '')} |" + " |" * 4
+    ids = f"; {found['other_ids']} rows of other token ids" if found["other_ids"] else ""
+    attention = "fused" if found["fused"] else "plain"
+    cut = "yes" if found["one_position"] else found["why_not"] or "no"
+    rows = f"{found['texts']}, {found['pairs']}"
+    result, tokenizer = found["result"] + ids, found["tokenizer"]
+    return f"| {name} | {result} | {tokenizer} | {attention} | {cut} | {rows} | {found['difference']:.1e} |"
 
 
 if __name__ == "__main__":

@@ -1,8 +1,12 @@
-"""Tiny models of any architecture that has a text classifier in transformers 5, with random weights."""
+"""Tiny models of any architecture that has a text classifier in transformers, with random weights.
+
+Their settings are not the usual ones wherever a setting moves answers: who reads them wrongly answers otherwise.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,21 +16,36 @@ VOCABULARY, PADDING, END = 400, 1, 2
 TINY = {
     name: size
     for names, size in (
-        ("hidden_size d_model n_embd dim emb_dim model_dim embed_dim", 32),
+        ("hidden_size d_model n_embd dim emb_dim model_dim embed_dim d_latents word_embed_proj_dim", 32),
         ("num_hidden_layers n_layer n_layers num_layers encoder_layers decoder_layers num_decoder_layers", 2),
         ("num_attention_heads n_head n_heads num_heads encoder_attention_heads decoder_attention_heads", 4),
-        ("num_key_value_heads num_kv_heads num_experts_per_tok", 2),
+        ("num_key_value_heads num_kv_heads num_experts_per_tok linear_num_key_heads", 2),
         ("intermediate_size ffn_dim encoder_ffn_dim decoder_ffn_dim d_ff hidden_dim n_inner d_inner dff", 64),
-        ("moe_intermediate_size ffn_hidden_size shared_expert_intermediate_size", 64),
+        ("moe_intermediate_size ffn_hidden_size shared_expert_intermediate_size feed_forward_size", 64),
         ("head_dim d_kv d_head attention_head_size qk_rope_head_dim qk_nope_head_dim v_head_dim", 8),
+        ("linear_key_head_dim linear_value_head_dim index_head_dim", 8),
         ("vocab_size", VOCABULARY),
-        ("max_position_embeddings n_positions n_ctx", 200),
-        ("num_experts num_local_experts n_routed_experts rotary_dim", 4),
+        ("max_position_embeddings n_positions n_ctx", 530),
+        ("num_experts num_local_experts n_routed_experts rotary_dim linear_num_value_heads index_n_heads", 4),
         ("embedding_size kv_lora_rank q_lora_rank sliding_window local_attention intra_bottleneck_size", 16),
+        ("window_size input_embedding_size output_embedding_size index_topk", 16),
         ("first_k_dense_replace n_group topk_group num_feedforward_networks", 1),
     )
     for name in names.split()
 }
+# Settings that move answers, away from what their classes have without them.
+UNUSUAL: dict[str, Any] = {
+    "rope_theta": 50.0,
+    "rotary_emb_base": 50,
+    "global_rope_theta": 200.0,
+    "local_rope_theta": 20.0,
+    "rope_local_base_freq": 20.0,
+    **dict.fromkeys(("layer_norm_eps", "layer_norm_epsilon", "rms_norm_eps", "norm_eps", "norm_epsilon"), 1e-2),
+    "final_logit_softcapping": 5.0,
+    "attn_logit_softcapping": 3.0,
+    "query_pre_attn_scalar": 20,
+}
+BASES_OF_ROTARY = {"full_attention": 200.0, "sliding_attention": 20.0}
 # What an architecture needs besides, and the fields (None) that it does not let one set.
 SPECIAL: dict[str, dict[str, Any]] = {
     "deberta": {"relative_attention": True, "pos_att_type": ["c2p", "p2c"], "type_vocab_size": 0},
@@ -41,25 +60,54 @@ SPECIAL: dict[str, dict[str, Any]] = {
     },
     "longformer": {"attention_window": 8},
     "big_bird": {"attention_type": "original_full"},
+    "bigbird_pegasus": {"attention_type": "original_full"},
+    "canine": {"downsampling_rate": 4, "num_hash_functions": 4, "num_hash_buckets": 64, "local_transformer_stride": 16},
+    "cohere_compass_text": {
+        "layer_types": ["sliding_attention", "full_attention"],
+        "rope_parameters": {
+            name: {"rope_type": "default", "rope_theta": base} for name, base in BASES_OF_ROTARY.items()
+        },
+    },
     "funnel": {"num_hidden_layers": None, "block_sizes": [1, 1], "num_decoder_layers": 0, "d_inner": 64},
     "falcon": {"head_dim": None},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
+    "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1, "use_mamba_kernels": False, "mamba_d_state": 8},
+    "layoutlmv3": {"coordinate_size": 6, "shape_size": 4, "visual_embed": False},
+    "lilt": {"channel_shrink_ratio": 2, "hidden_size": 48},
     "luke": {"entity_vocab_size": 10, "entity_emb_size": 16},
-    **{kind: {"num_key_value_heads": 4} for kind in ("deepseek_v2", "deepseek_v3", "esmc", "minicpm3")},
-}
+    "qwen3_next": {"layer_types": ["linear_attention", "full_attention"]},
+    "qwen3_5_text": {"layer_types": ["linear_attention", "full_attention"]},
+    "reformer": {
+        "axial_pos_shape": [16, 32],
+        "axial_pos_embds_dim": [16, 16],
+        "attn_layers": ["local", "lsh"],
+        "num_hashes": 1,
+        "max_position_embeddings": 512,
+        "is_decoder": False,
+        "num_buckets": 8,
+    },
+    "squeezebert": {"embedding_size": 32},
+    "xlnet": {"max_position_embeddings": None},
+    "xmod": {"default_language": "en_XX", "languages": ["en_XX", "de_DE"]},
+    "zamba": {"attention_hidden_size": 64, "attention_head_dim": 16, "num_hidden_layers": 3, "attn_layer_period": 2,
+              "attn_layer_offset": 1, "use_mamba_kernels": False, "n_mamba_heads": 2, "num_key_value_heads": 4},
+    **{kind: {"num_key_value_heads": 4} for kind in ("axk1", "axk2", "deepseek_v2", "deepseek_v3", "esmc", "minicpm3")},
+    "mistral4": {"num_key_value_heads": 4},
+}  # fmt: skip
 
 
-def make_model(kind: str, **config: Any) -> Any:
+def make_model(kind: str, *, unusual: bool = False, **config: Any) -> Any:
     """A text classifier of three classes, in evaluation mode, whose answers differ from text to text.
 
     Args:
         kind: model type as in config.json.
+        unusual: set what moves answers otherwise than its class does.
         **config: further fields of config.json, which win over those that make the model tiny.
     """
     import torch
     from transformers import CONFIG_MAPPING, AutoModelForSequenceClassification
 
-    settings = make_config(CONFIG_MAPPING[kind], **config)
+    settings = make_config(CONFIG_MAPPING[kind], config, unusual=unusual)
     settings.num_labels = 3
     torch.manual_seed(0)
     model = AutoModelForSequenceClassification.from_config(settings)
@@ -76,17 +124,44 @@ def make_model(kind: str, **config: Any) -> Any:
     return model.eval()
 
 
-def make_config(configuration: Any, **config: Any) -> Any:
-    """A tiny configuration of a class, its parts included."""
+def make_config(configuration: Any, given: Mapping[str, Any], *, unusual: bool = False) -> Any:
+    """A tiny configuration of a class, its parts included.
+
+    Args:
+        configuration: the class.
+        given: fields that win; the parts take those of their own that are here.
+        unusual: see `make_model`.
+    """
     usual = configuration()
     fields: dict[str, Any] = {name: size for name, size in TINY.items() if hasattr(usual, name)}
-    for name, part in getattr(configuration, "sub_configs", {}).items():
-        if part.__name__ != "AutoConfig":
-            fields[name] = make_config(part).to_dict()
+    if unusual:
+        changed = {name: value for name, value in UNUSUAL.items() if getattr(usual, name, None) is not None}
+        fields |= changed
+        if getattr(usual, "rope_parameters", None):
+            fields["rope_parameters"] = _unusual_rotary(usual.rope_parameters)
+            fields.pop("rope_theta", None)
+    for name in getattr(configuration, "sub_configs", {}):
+        part = getattr(usual, name, None)
+        if part is not None:
+            own = {key: value for key, value in given.items() if hasattr(part, key)}
+            fields[name] = make_config(type(part), own, unusual=unusual).to_dict()
     fields |= {"pad_token_id": PADDING, "bos_token_id": 0, "eos_token_id": END, "decoder_start_token_id": END}
     fields |= {"sep_token_id": END, "cls_token_id": 0}
-    fields |= SPECIAL.get(usual.model_type, {}) | config
-    return configuration(**{name: value for name, value in fields.items() if value is not None})
+    special = SPECIAL.get(usual.model_type, {})
+    fields |= {key: value for key, value in special.items() if value is None or hasattr(usual, key)} | dict(given)
+    removed = {name for name, value in special.items() if value is None}
+    return configuration(**{name: value for name, value in fields.items() if name not in removed})
+
+
+def _unusual_rotary(usual: Mapping[str, Any]) -> dict[str, Any]:
+    """Rotary settings with another base, for each type of layer where there are several."""
+    parameters = copy.deepcopy(dict(usual))
+    if "rope_theta" in parameters:
+        return parameters | {"rope_theta": UNUSUAL["rope_theta"]}
+    for name, part in parameters.items():
+        if isinstance(part, dict):
+            part["rope_theta"] = BASES_OF_ROTARY.get(name, 80.0)
+    return parameters
 
 
 def padded(rows: int, tokens: int, lengths: Sequence[int] | None = None) -> dict[str, np.ndarray]:

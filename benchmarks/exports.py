@@ -111,15 +111,15 @@ def compare(options: argparse.Namespace, workdir: Path) -> dict[str, Any]:
     return document | {"pairs": _measured(pairs, options.repeats)}
 
 
-def _pairs(
-    options: argparse.Namespace, checkpoint: Path, models: Path, cache: Path, workdir: Path
-) -> Iterator[Pair]:
+def _pairs(options: argparse.Namespace, checkpoint: Path, models: Path, cache: Path, workdir: Path) -> Iterator[Pair]:
     def job(folder: Path, exports: Path) -> Job:
         return job_of(folder, exports, workdir, "cpu", options.threads, rehearsal=False)
 
     if options.optimum:
         ours = job(checkpoint, models)
-        old = job(checkpoint, _exported(checkpoint, cache, ["fp32", "int8"], exporter="optimum", python=options.optimum))
+        old = job(
+            checkpoint, _exported(checkpoint, cache, ["fp32", "int8"], exporter="optimum", python=options.optimum)
+        )
         for name in ("scorer_fp32", "scorer_int8_exact"):
             yield Pair(checkpoint.name, name, ours, name, old, "optimum's graph")
     yield Pair(checkpoint.name, "scorer_fp32", job(checkpoint, models), REFERENCE, job(checkpoint, models), "PyTorch")

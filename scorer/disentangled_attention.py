@@ -50,7 +50,7 @@ def _padding(_: Any, attention_mask: Any) -> Any:
 
 
 def _distances(encoder: Any, hidden_states: Any, query_states: Any = None, relative_pos: Any = None) -> Any:
-    """The embeddings of the distances T - 1 .. -T and, below them, -(T - 1) .. T, as rows of a table: int64 [2, 2 T]."""
+    """Rows of the table of positions for the distances T - 1 .. -T, and for -(T - 1) .. T: int64 [2, 2 T]."""
     import torch
     from transformers.models.deberta_v2.modeling_deberta_v2 import make_log_bucket_position
 
@@ -68,7 +68,7 @@ def _distances(encoder: Any, hidden_states: Any, query_states: Any = None, relat
     return (distance + span).clamp(0, 2 * span - 1)
 
 
-def _forward(
+def _forward(  # noqa: PLR0917 — transformers' signature
     module: Any,
     hidden_states: Any,
     attention_mask: Any,

@@ -115,12 +115,16 @@ def _is_slice(node: Any, x: str, start: int, end: int, names: Names) -> bool:
 
 
 def _has_equal_halves(name: str, names: Names) -> bool:
-    """Whether the halves of a tensor's last axis hold the same: the cosines or sines of angles joined with themselves."""
+    """Whether a tensor is made of cosines, or sines, of angles joined with themselves along the last axis."""
     node = names.producer.get(name)
     while node is not None:
         shape = names.shape(node.output[0]) or ()
         if node.op_type == "Concat":
-            return len(node.input) == 2 and node.input[0] == node.input[1] and attribute(node, "axis", 0) in {-1, len(shape) - 1}
+            return (
+                len(node.input) == 2
+                and node.input[0] == node.input[1]
+                and attribute(node, "axis", 0) in {-1, len(shape) - 1}
+            )
         if node.op_type == "Unsqueeze":
             axes = names.integers(node.input[1])
             if axes is None or {-1, len(shape) - 1}.intersection(axes):

@@ -46,9 +46,7 @@ def split_products(model: Any) -> int:
             if direct:
                 continue
             before, after = names.shape(product.input[0]) or (), names.shape(output) or ()
-            model.graph.value_info.append(
-                helper.make_tensor_value_info(plain, 1, [*before[:-1], end - start])
-            )
+            model.graph.value_info.append(helper.make_tensor_value_info(plain, 1, [*before[:-1], end - start]))
             shape = numpy_helper.from_array(np.array([0, 0, *after[2:]], dtype=np.int64), f"{output}/shape")
             model.graph.initializer.append(shape)
             nodes.append(helper.make_node("Reshape", [plain, shape.name], [output], name=f"{output}/Reshape"))
@@ -80,41 +78,50 @@ def _cuts(graph: Any, names: Names) -> dict[int, Cut]:
 
 
 def _parts(node: Any, names: Names) -> Cut | None:
-    """The product that a Split, or a Slice of its unfolded columns, takes columns of; its weights; and which they are."""
-    after = [names.shape(name) for name in node.output]
-    if any(shape is None for shape in after):
-        return None
-    shapes = [shape for shape in after if shape is not None]
+    """Of a node that takes columns of a product: the product, its weights, and the columns of each output."""
     if node.op_type == "Split":
-        widths = [shape[-1] for shape in shapes]
-        if attribute(node, "axis", 0) not in {-1, len(shapes[0]) - 1}:
-            return None
-        product = names.producer.get(node.input[0])
-    elif node.op_type == "Slice" and len(node.input) > 3:
-        unfolded, before = names.producer.get(node.input[0]), names.shape(node.input[0])
-        bounds = [names.integers(name) for name in node.input[1:]]
-        fixed = before is not None and all(isinstance(size, int) for size in before[2:])
-        if unfolded is None or unfolded.op_type != "Reshape" or before is None or len(before) < 4 or not fixed:
-            return None
-        if bounds[2] != (2,) or bounds[0] is None or bounds[1] is None or bounds[3:] not in ([], [(1,)]):
-            return None
-        product = names.producer.get(unfolded.input[0])
-        inner = math.prod(int(size) for size in before[3:])
-        start, end = bounds[0][0], min(bounds[1][0], int(before[2]))
-        if start < 0 or end <= start:
-            return None
+        product, widths = names.producer.get(node.input[0]), _widths(node, names)
+        found = None if widths is None else _ranges(widths)
+    elif node.op_type == "Slice":
+        unfolded = names.producer.get(node.input[0])
+        is_unfolded = unfolded is not None and unfolded.op_type == "Reshape"
+        product = names.producer.get(unfolded.input[0]) if is_unfolded else None
+        found = _sliced_columns(node, names)
     else:
         return None
-    if product is None or product.op_type != "MatMul":
+    if product is None or product.op_type != "MatMul" or found is None:
         return None
-    weights, rows = names.constant(product.input[1]), names.shape(product.input[0])
-    if weights is None or weights.ndim != 2 or rows is None or len(rows) != 3:
+    weights, rows, before = names.constant(product.input[1]), names.shape(product.input[0]), names.shape(node.input[0])
+    if weights is None or weights.ndim != 2 or rows is None or before is None or rows[:-1] != before[: len(rows) - 1]:
         return None
-    if node.op_type == "Slice":
-        if before is None or before[:2] != rows[:2] or math.prod(int(size) for size in before[2:]) != weights.shape[1]:
-            return None
-        return product, weights, [(start * inner, end * inner)]
-    if not all(isinstance(width, int) for width in widths) or sum(map(int, widths)) != weights.shape[1]:
+    if len(rows) != 3 or math.prod(int(size) for size in before[2:]) != weights.shape[1]:
         return None
-    ends = np.cumsum([int(width) for width in widths])
-    return product, weights, [(int(end) - int(width), int(end)) for end, width in zip(ends, widths, strict=True)]
+    return product, weights, found
+
+
+def _widths(node: Any, names: Names) -> list[int] | None:
+    """Sizes of the parts of a Split along the last axis, where they are fixed."""
+    shapes = [names.shape(name) for name in node.output]
+    if any(shape is None or not isinstance(shape[-1], int) for shape in shapes):
+        return None
+    known = [shape for shape in shapes if shape is not None]
+    if attribute(node, "axis", 0) not in {-1, len(known[0]) - 1}:
+        return None
+    return [int(shape[-1]) for shape in known]
+
+
+def _ranges(widths: list[int]) -> list[tuple[int, int]]:
+    ends = np.cumsum(widths)
+    return [(int(end) - width, int(end)) for end, width in zip(ends, widths, strict=True)]
+
+
+def _sliced_columns(node: Any, names: Names) -> list[tuple[int, int]] | None:
+    """The columns that a Slice along the third axis takes, where that and the later ones unfold the columns."""
+    before, bounds = names.shape(node.input[0]), [names.integers(name) for name in node.input[1:]]
+    if before is None or len(before) < 4 or len(bounds) < 3 or not all(isinstance(size, int) for size in before[2:]):
+        return None
+    if bounds[2] != (2,) or not bounds[0] or not bounds[1] or bounds[3:] not in ([], [(1,)]):
+        return None
+    inner = math.prod(int(size) for size in before[3:])
+    start, end = bounds[0][0], min(bounds[1][0], int(before[2]))
+    return [(start * inner, end * inner)] if 0 <= start < end else None

@@ -77,6 +77,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=allowed_threads())
     parser.add_argument("--optimum", metavar="PYTHON", help="interpreter of an environment with the extra for optimum")
     parser.add_argument("--shapes", nargs="*", choices=SHAPES, default=list(SHAPES), help="; ".join(SHAPES))
+    parser.add_argument(
+        "--int8", nargs="*", choices=SHAPES, default=["modernbert-base", "qwen3-0.6b"], help="shapes to run in int8 too"
+    )
     parser.add_argument("--prepare", action="store_true", help="make the exports, and measure nothing")
     parser.add_argument("--cache", type=Path, default=HERE / ".cache", help="folder of checkpoints and exports")
     parser.add_argument("--output", type=Path, help="JSON file to write, such as benchmarks/results/exports.json")
@@ -127,8 +130,10 @@ def _pairs(options: argparse.Namespace, checkpoint: Path, models: Path, cache: P
         folder = cache / "shapes" / shape
         if not folder.is_dir():
             make_checkpoint(shape, checkpoint, folder)
-        both = job(folder, _exported(folder, cache, ["fp32"]))
+        both = job(folder, _exported(folder, cache, ["fp32", "int8"] if shape in options.int8 else ["fp32"]))
         yield Pair(shape, "scorer_fp32", both, REFERENCE, both, "PyTorch")
+        if shape in options.int8:
+            yield Pair(shape, "scorer_int8", both, "scorer_fp32", both, "its own fp32")
 
 
 def _exported(
@@ -168,7 +173,8 @@ def _measured(pairs: Sequence[Pair], repeats: int) -> list[dict[str, Any]]:
             "against": pair.against,
             "seconds": seconds[pair][0],
             "their_seconds": seconds[pair][1],
-            "ratio": statistics.median(theirs / ours for ours, theirs in zip(*seconds[pair], strict=True)),
+            "ratio": statistics.median(ratios := [b / a for a, b in zip(*seconds[pair], strict=True)]),
+            "ratios": ratios,
             "max_loss_difference": differences[pair],
         }
         for pair in pairs

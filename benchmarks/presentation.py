@@ -167,8 +167,9 @@ def curves_block(document: Mapping[str, Any]) -> Block:
 def exports_block(document: Mapping[str, Any]) -> Block:
     """Graphs of torch's exporter in pairs with others."""
     said = (
-        f"{document['rows']:,} rows of {', '.join(document['data'])} ({document['tokens'] / document['rows']:.1f} tokens "
-        f"a row), each pair in turns, {document['repeats']} rounds, on {document['threads']} threads of "
+        f"{document['rows']:,} rows of {', '.join(document['data'])} "
+        f"({document['tokens'] / document['rows']:.1f} tokens a row), each pair in turns, "
+        f"{document['repeats']} rounds, on {document['threads']} threads of "
         f"{_processor(document)}; {document['date'][:10]}, commit {document['commit']}."
     )
     rows = [

@@ -28,7 +28,7 @@ from scorer import ExportConfig, export_onnx
 from scorer.errors import ScorerError
 from scorer.model_directory import ModelDirectory, Optimization, Precision
 
-SIZES = {"hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 6}
+SIZES = {"hidden_size": 128, "intermediate_size": 384, "num_hidden_layers": 3, "num_attention_heads": 4}
 KINDS: dict[str, dict[str, Any]] = {
     "bert": {},
     "roberta": {"max_position_embeddings": 514},
@@ -43,19 +43,18 @@ KINDS: dict[str, dict[str, Any]] = {
     },
     "modernbert": {"classifier_pooling": "cls"},
     "xlm-roberta": {"max_position_embeddings": 514},
-    "qwen3": {"num_key_value_heads": 3, "head_dim": 32, "max_position_embeddings": 512},
+    "qwen3": {"num_key_value_heads": 2, "head_dim": 32, "max_position_embeddings": 512},
 }
+# Without O1, whose graph is that of none: the session does the same to both.
 LEVELS: tuple[tuple[Precision, Optimization], ...] = (
     ("fp32", "none"),
-    ("fp32", "O1"),
     ("fp32", "O2"),
     ("fp32", "O3"),
     ("fp16", "O2"),
     ("int8", "none"),
     ("int8", "O2"),
-    ("int8", "O3"),
 )
-STEPS, BATCH_ROWS, MAX_LENGTH, LEARNING_RATE = 400, 32, 64, 5e-4
+STEPS, BATCH_ROWS, MAX_LENGTH, LEARNING_RATE = 400, 16, 64, 1e-3
 CALIBRATION_TEXTS = 400
 SPEED_ROWS, SPEED_REPEATS = 16, 5
 # Products with fewer weights than this matter to nobody's speed: heads.

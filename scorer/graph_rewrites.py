@@ -6,7 +6,7 @@ from typing import Any
 
 from scorer.flat_products import unflatten_products
 from scorer.one_position import keep_one_position
-from scorer.onnx_names import remove_idle_reshapes, remove_unread
+from scorer.onnx_names import remove_idle_reshapes, remove_idle_transposes, remove_unread
 from scorer.packed_attention import pack_attention
 from scorer.rms_norm import fuse_rms_norm
 from scorer.rotary import fuse_rotary
@@ -27,6 +27,7 @@ def rewrite(model: Any, *, cut: bool = True) -> str | None:
         remove_unread(model)
         return "it was not asked for"
     unflatten_products(model)
+    remove_idle_transposes(model)
     split_products(model)
     reason = keep_one_position(model)  # before packing: a cut attention has another query
     fuse_rotary(model)  # after the cut, which knows the rules of the plain nodes

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from scorer.onnx_names import Names, attribute, remove_unread
+from scorer.onnx_names import Names, attribute, remove_idle_transposes, remove_unread
 
 # [B, T, n, d] to [B, n, T, d], and back.
 SWAP = [0, 2, 1, 3]
@@ -57,7 +57,7 @@ def fuse_rotary(model: Any) -> int:
         del model.graph.node[:]
         model.graph.node.extend(nodes)
         model.graph.initializer.extend(writer.tensors)
-        _drop_swaps(model)
+        remove_idle_transposes(model)
         remove_unread(model)
     return writer.count
 
@@ -193,17 +193,3 @@ class _Writer:
             self._constants.add(name)
             self.tensors.append(numpy_helper.from_array(np.array(values, dtype=np.int64), name))
         return name
-
-
-def _drop_swaps(model: Any) -> None:
-    """Have nodes that swap the two axes back read what was there before they were swapped."""
-    swaps = {
-        node.output[0]: node.input[0]
-        for node in model.graph.node
-        if node.op_type == "Transpose" and list(attribute(node, "perm", [])) == SWAP
-    }
-    same = {output: swaps[source] for output, source in swaps.items() if source in swaps}
-    for node in model.graph.node:
-        for index, name in enumerate(node.input):
-            if name in same:
-                node.input[index] = same[name]

@@ -120,7 +120,7 @@ def _sliced_columns(node: Any, names: Names) -> list[tuple[int, int]] | None:
     before, bounds = names.shape(node.input[0]), [names.integers(name) for name in node.input[1:]]
     if before is None or len(before) < 4 or len(bounds) < 3 or not all(isinstance(size, int) for size in before[2:]):
         return None
-    if bounds[2] != (2,) or not bounds[0] or not bounds[1] or bounds[3:] not in ([], [(1,)]):
+    if not bounds[2] or bounds[2][0] % len(before) != 2 or not bounds[0] or not bounds[1] or bounds[3:] not in ([], [(1,)]):
         return None
     inner = math.prod(int(size) for size in before[3:])
     start, end = bounds[0][0], min(bounds[1][0], int(before[2]))

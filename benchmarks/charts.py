@@ -22,7 +22,7 @@ def draw(document: Mapping[str, Any], file: Path) -> None:
 
 def has_chart(document: Mapping[str, Any]) -> bool:
     """Whether a result is drawn; the pairs of exports are a table alone."""
-    return document["benchmark"] != "exports"
+    return bool(document["benchmark"] != "exports")
 
 
 def draw_contenders(document: Mapping[str, Any], file: Path) -> None:

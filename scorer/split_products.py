@@ -84,8 +84,9 @@ def _parts(node: Any, names: Names) -> Cut | None:
         found = None if widths is None else _ranges(widths)
     elif node.op_type == "Slice":
         unfolded = names.producer.get(node.input[0])
-        is_unfolded = unfolded is not None and unfolded.op_type == "Reshape"
-        product = names.producer.get(unfolded.input[0]) if is_unfolded else None
+        if unfolded is None or unfolded.op_type != "Reshape":
+            return None
+        product = names.producer.get(unfolded.input[0])
         found = _sliced_columns(node, names)
     else:
         return None
@@ -120,8 +121,9 @@ def _sliced_columns(node: Any, names: Names) -> list[tuple[int, int]] | None:
     before, bounds = names.shape(node.input[0]), [names.integers(name) for name in node.input[1:]]
     if before is None or len(before) < 4 or len(bounds) < 3 or not all(isinstance(size, int) for size in before[2:]):
         return None
-    if not bounds[2] or bounds[2][0] % len(before) != 2 or not bounds[0] or not bounds[1] or bounds[3:] not in ([], [(1,)]):
+    starts, ends, axes, *steps = bounds
+    if not starts or not ends or not axes or axes[0] % len(before) != 2 or steps not in ([], [(1,)]):
         return None
     inner = math.prod(int(size) for size in before[3:])
-    start, end = bounds[0][0], min(bounds[1][0], int(before[2]))
+    start, end = starts[0], min(ends[0], int(before[2]))
     return [(start * inner, end * inner)] if 0 <= start < end else None

@@ -32,7 +32,7 @@ FUSED = {
     "llama": {"RotaryEmbedding": 3, "SimplifiedLayerNormalization": 5},
     "qwen3": {"RotaryEmbedding": 3, "SimplifiedLayerNormalization": 9},
     "modernbert": {"RotaryEmbedding": 3},
-    "deberta-v2": {"MultiHeadAttention": 2},
+    "deberta-v2": {"MultiHeadAttention": 1},
 }
 DEBERTAS: dict[str, dict[str, Any]] = {
     "as v3": {},

@@ -49,7 +49,7 @@ def load_model(location: str, config: Any, options: Mapping[str, Any], *, classe
     Raises:
         ExportError: weights are absent, damaged, missing, or left out; or they are another task's.
     """
-    with _uncompiled(), _no_progress_bars():
+    with _uncompiled(), _without_bar_of_weights():
         model, loading = _load(location, config, options, classes_known=classes_known)
     if missing := sorted(loading["missing_keys"]):
         raise ExportError(
@@ -79,7 +79,7 @@ def load_part(
     import torch
     import transformers
 
-    with _uncompiled(), _no_progress_bars():
+    with _uncompiled(), _without_bar_of_weights():
         try:
             model, loading = getattr(transformers, kind).from_pretrained(
                 location,
@@ -115,28 +115,14 @@ def _uncompiled() -> Iterator[None]:
         torch.compile = before
 
 
-@contextlib.contextmanager
-def _no_progress_bars() -> Iterator[None]:
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
-
-
 def _load(location: str, config: Any, options: Mapping[str, Any], *, classes_known: bool) -> tuple[Any, Any]:
     import torch
     from transformers import AutoModelForSequenceClassification
 
     try:
-        with _without_bar_of_weights():
-            loaded: tuple[Any, Any] = AutoModelForSequenceClassification.from_pretrained(
-                location, config=config, dtype=torch.float32, output_loading_info=True, **options
-            )
+        loaded: tuple[Any, Any] = AutoModelForSequenceClassification.from_pretrained(
+            location, config=config, dtype=torch.float32, output_loading_info=True, **options
+        )
         return loaded
     except Exception as error:
         if not options["trust_remote_code"] and "trust_remote_code" in str(error):

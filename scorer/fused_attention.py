@@ -106,14 +106,12 @@ def attend(  # noqa: PLR0917 — transformers' signature
     if strange:
         raise UnfusableError(f"its attention takes {', '.join(strange)}")
     batch, heads, length, width = query.shape
-    if key.shape[1] != heads:
-        groups = heads // key.shape[1]
-        key, value = _repeated(key, groups), _repeated(value, groups)
+    groups = heads // key.shape[1]
     causal = attention_mask is None and (getattr(module, "is_causal", True) if is_causal is None else bool(is_causal))
     padding, bias = _padding_and_bias(attention_mask, position_bias, query, key)
     out = torch.onnx.ops.symbolic(
         "com.microsoft::MultiHeadAttention",
-        (_side_by_side(query), _side_by_side(key), _side_by_side(value), None, padding, bias),
+        (_side_by_side(query), _side_by_side(key, groups), _side_by_side(value, groups), None, padding, bias),
         attrs={
             "num_heads": heads,
             "scale": float(width**-0.5 if scaling is None else scaling),
@@ -130,17 +128,13 @@ def _matters(given: Any) -> bool:
     return given is not None and given is not False and not isinstance(given, str)
 
 
-def _repeated(states: Any, groups: int) -> Any:
-    """[B, m, S, d] to [B, n, S, d]: each key head for its group of query heads."""
+def _side_by_side(states: Any, groups: int = 1) -> Any:
+    """[B, m, T, d] to [B, T, m groups d]: heads beside each other, each as often as query heads share it."""
     batch, heads, length, width = states.shape
-    expanded = states[:, :, None].expand(batch, heads, groups, length, width)
-    return expanded.reshape(batch, heads * groups, length, width)
-
-
-def _side_by_side(states: Any) -> Any:
-    """[B, n, T, d] to [B, T, n d]."""
-    batch, heads, length, width = states.shape
-    return states.transpose(1, 2).reshape(batch, length, heads * width)
+    states = states.transpose(1, 2)
+    if groups > 1:
+        states = states[:, :, :, None].expand(batch, length, heads, groups, width)
+    return states.reshape(batch, length, heads * groups * width)
 
 
 def _padding_and_bias(mask: Any, position_bias: Any, query: Any, key: Any) -> tuple[Any, Any]:

@@ -6,8 +6,11 @@ from typing import Any
 
 from scorer.flat_products import unflatten_products
 from scorer.one_position import keep_one_position
-from scorer.onnx_names import remove_idle_reshapes, remove_unread
+from scorer.onnx_names import remove_idle_reshapes, remove_idle_transposes, remove_unread
 from scorer.packed_attention import pack_attention
+from scorer.rms_norm import fuse_rms_norm
+from scorer.rotary import fuse_rotary
+from scorer.split_products import split_products
 
 
 def rewrite(model: Any, *, cut: bool = True) -> str | None:
@@ -24,7 +27,11 @@ def rewrite(model: Any, *, cut: bool = True) -> str | None:
         remove_unread(model)
         return "it was not asked for"
     unflatten_products(model)
+    remove_idle_transposes(model)
+    split_products(model)
     reason = keep_one_position(model)  # before packing: a cut attention has another query
+    fuse_rotary(model)  # after the cut, which knows the rules of the plain nodes
+    fuse_rms_norm(model)
     pack_attention(model)
     remove_idle_reshapes(model)
     remove_unread(model)

@@ -51,12 +51,10 @@ class GraphWriter:
 
         Args:
             outputs: what it gives, by the kind of numbers.
-            inputs: what it is given, the same.
+            inputs: the single numbers that it is given, the same.
         """
         from onnx import helper
 
-        given, made = (
-            [helper.make_tensor_value_info(name, kind, None) for name, kind in each.items()]
-            for each in (inputs or {}, outputs)
-        )
+        given = [helper.make_tensor_value_info(name, kind, []) for name, kind in (inputs or {}).items()]
+        made = [helper.make_tensor_value_info(name, kind, None) for name, kind in outputs.items()]
         return helper.make_graph(self.nodes, self._prefix, given, made)

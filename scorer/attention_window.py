@@ -18,7 +18,7 @@ from scorer.onnx_names import attribute, set_attribute
 UNLIMITED = 2**31 - 1
 LEFT, RIGHT = "window_left", "window_right"
 # The query whose keys are looked at, and those that must show the same window; no model has positions so far out.
-FAR = 2**20
+FAR = 2**18
 OTHERS = (0, 1, 77, FAR // 3, FAR - 1)
 
 

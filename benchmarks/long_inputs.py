@@ -2,8 +2,8 @@
 
     python benchmarks/long_inputs.py CHECKPOINT MODEL_DIR [--max-length 512 2048 8192] [--rows 200] [--threads 1]
 
-The texts are made here: most are short, one in twenty reaches the longest length. MODEL_DIR is the checkpoint's export
-for texts of the longest length. Each side is a process of its own; PyTorch computes them sorted by length, a text
+The texts are made here: most are short, one in twenty has the longest length, a half or a quarter of it. MODEL_DIR is
+the checkpoint's export for texts of the longest length. Each side is a process of its own; PyTorch computes them sorted by length, a text
 longer than its token budget alone, with the attention that transformers chooses.
 """
 
@@ -69,7 +69,7 @@ def write_texts(file: Path, model: Path, rows: int, longest: int) -> None:
     random = np.random.default_rng(0)
     sizes = np.clip(np.exp(random.normal(np.log(MEDIAN), SPREAD, rows)), 3, longest).astype(int)
     long = np.arange(0, rows, LONG_SHARE)
-    sizes[long] = longest // 2 ** random.integers(0, 4, long.size)
+    sizes[long] = longest // 2 ** (np.arange(long.size) % 3)
     texts = [" ".join(random.choice(words, size)) for size in sizes]
     pl.DataFrame({"text": texts, "label": random.choice(names, rows)}).write_parquet(file)
 

@@ -177,7 +177,7 @@ def _in_blocks(writer: GraphWriter, attention: _Attention, window: Window) -> st
     ends = add("Concat", [constant([0, 0, 0, 0]), add("Unsqueeze", [missing, constant([0])]), constant([0])], axis=0)
     queries = add("Pad", [attention.query, ends])  # up to whole blocks
     body = _block(writer.branch("block"), dataclasses.replace(attention, query=queries), window, block)
-    attended = add("Loop", [blocks, ""], body=body)  # [blocks, B, block, n e]
+    attended = add("Loop", [blocks, constant(True, np.bool_)], body=body)  # [blocks, B, block, n e]
     attended = add("Transpose", [attended], perm=[1, 0, 2, 3])
     # a size of 0 keeps that of the input, -1 takes what is left
     shape = add("Concat", [add("Shape", [attended], end=1), constant([-1]), add("Shape", [attended], start=3)], axis=0)

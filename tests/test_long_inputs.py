@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -173,31 +175,68 @@ def test_windows_are_measured_from_transformers_masks() -> None:
         assert measured_window(mask) == expected
 
 
-@pytest.mark.parametrize(("kind", "cut"), [("modernbert", True), ("modernbert", False), ("mistral", True)])
-def test_a_model_answers_as_pytorch_does_at_every_length(kind: str, cut: bool, tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
+@functools.cache
+def traced(kind: str, *, cut: bool) -> tuple[Any, Any]:
+    """A tiny model whose last layer is local, and its graph as torch's exporter writes it."""
+    pytest.importorskip("torch")
     pytest.importorskip("transformers", minversion="5", reason="needs transformers 5")
-    from tiny_models import make_model, padded
+    from tiny_models import make_model
 
-    from scorer.graph_rewrites import rewrite
     from scorer.torch_graph import write_torch_graph
 
-    pooling = {"classifier_pooling": "cls" if cut else "mean"} if kind == "modernbert" else {}
-    # a local layer last, which is the one that is cut
-    layers = {"layer_types": ["full_attention", "sliding_attention"]} if kind == "modernbert" else {}
-    model = make_model(kind, max_position_embeddings=2_048, **pooling, **layers)
-    write_torch_graph(model, ("input_ids", "attention_mask"), tmp_path / "model.onnx")
-    graph = onnx.load(tmp_path / "model.onnx")
+    own = {"layer_types": ["full_attention", "sliding_attention"], "classifier_pooling": "cls" if cut else "mean"}
+    model = make_model(kind, max_position_embeddings=2_048, **(own if kind == "modernbert" else {}))
+    with tempfile.TemporaryDirectory() as folder:
+        write_torch_graph(model, ("input_ids", "attention_mask"), Path(folder) / "model.onnx")
+        return model, onnx.load(Path(folder) / "model.onnx")
+
+
+def answers(session: Any, feeds: dict[str, np.ndarray]) -> np.ndarray:
+    return session.run(None, {given.name: feeds[given.name] for given in session.get_inputs()})[0]
+
+
+@pytest.mark.parametrize(("kind", "cut"), [("modernbert", True), ("modernbert", False), ("mistral", True)])
+def test_a_model_answers_as_pytorch_does_at_every_length(kind: str, cut: bool) -> None:
+    torch = pytest.importorskip("torch")
+    from tiny_models import padded
+
+    from scorer.graph_rewrites import rewrite
+
+    model, written = traced(kind, cut=cut)
+    graph = onnx.ModelProto()
+    graph.CopyFrom(written)
     assert (rewrite(graph, longest=2_048) is None) == cut
     assert "If" in operators(graph.graph)
     session = ort.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
-    taken = [given.name for given in session.get_inputs()]
     for lengths in ([1], [15, 16, 17, 33], [512, 511, 7], [513, 512], [1_000, 700, 90], [2_048]):
         feeds = padded(len(lengths), max(lengths), lengths)
-        (found,) = session.run(None, {name: feeds[name] for name in taken})
+        found = answers(session, feeds)
         for row, length in enumerate(lengths):
             alone = {
                 name: torch.tensor(feeds[name][row : row + 1, :length]) for name in ("input_ids", "attention_mask")
             }
             with torch.inference_mode():
                 np.testing.assert_allclose(found[row], model(**alone).logits[0].numpy(), atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("precision", "within"), [("int8", 1.0), ("fp16", 5e-2)])
+def test_both_forms_are_converted_to_less_precision(precision: str, within: float, tmp_path: Path) -> None:
+    from tiny_models import padded
+
+    from scorer.graph_precision import fuse, to_fp16, to_int8
+    from scorer.graph_rewrites import rewrite
+
+    graph = onnx.ModelProto()
+    graph.CopyFrom(traced("modernbert", cut=False)[1])
+    rewrite(graph, longest=2_048)
+    plain, converted = tmp_path / "plain.onnx", tmp_path / "converted.onnx"
+    onnx.save(graph, plain)
+    onnx.save(graph, converted)
+    fuse(converted, fast_gelu=False)
+    (to_int8 if precision == "int8" else to_fp16)(converted)
+    assert "If" in operators(onnx.load(converted).graph)
+    sessions = [ort.InferenceSession(file, providers=["CPUExecutionProvider"]) for file in (plain, converted)]
+    for lengths in ([30, 20], [700, 600]):
+        feeds = padded(len(lengths), max(lengths), lengths)
+        expected, found = (answers(session, feeds) for session in sessions)
+        np.testing.assert_allclose(found, expected, atol=within, rtol=0)

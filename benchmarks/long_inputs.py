@@ -3,8 +3,8 @@
     python benchmarks/long_inputs.py CHECKPOINT MODEL_DIR [--max-length 512 2048 8192] [--rows 200] [--threads 1]
 
 The texts are made here: most are short, one in twenty has the longest length, a half or a quarter of it. MODEL_DIR is
-the checkpoint's export for texts of the longest length. Each side is a process of its own; PyTorch computes them sorted by length, a text
-longer than its token budget alone, with the attention that transformers chooses.
+the checkpoint's export for texts of the longest length. Each side is a process of its own; PyTorch computes them sorted
+by length, a text longer than its token budget alone, with the attention that transformers chooses.
 """
 
 from __future__ import annotations

@@ -78,11 +78,6 @@ def prepare(config: RunConfig, listener: Listener | None = None) -> Job:
     with clock.stage("prepare"):
         model = open_model_directory(config.model)
         max_length = _max_length(config, model.contract)
-        if config.max_batch_tokens is not None and config.max_batch_tokens < max_length:
-            raise UsageError(
-                f"--max-batch-tokens {config.max_batch_tokens} is less than one text of --max-length {max_length} "
-                f"tokens. Raise it to {max_length} or more, or lower --max-length."
-            )
         threads = config.threads or allowed_threads()
         encoder = TextEncoder(
             model.tokenizer_file,

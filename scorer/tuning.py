@@ -74,16 +74,15 @@ class Tuning:
     tokens_per_s: tuple[tuple[Setting, float], ...]
 
 
-def default_setting(device: str, threads: int, longest: int) -> Setting:
+def default_setting(device: str, threads: int) -> Setting:
     """What was fastest elsewhere: a thread per batch on a CPU, one large batch after the other on a GPU.
 
     Args:
         device: provider that is active, by its short name.
         threads: threads that may compute.
-        longest: tokens of the longest text, which every batch must have room for.
     """
     streams = threads if on_host(device) else 1
-    return Setting(streams, 1, max(DEFAULT_BATCH_TOKENS[device], longest))
+    return Setting(streams, 1, DEFAULT_BATCH_TOKENS[device])
 
 
 def on_host(device: str) -> bool:
@@ -114,7 +113,7 @@ def choose_setting(
         notify: is told of a probe.
         before_probe: called before one is made.
     """
-    default = default_setting(device, threads, longest)
+    default = default_setting(device, threads)
     if config.max_batch_tokens is not None:
         return dataclasses.replace(default, max_batch_tokens=config.max_batch_tokens)
     kept = kept_setting(model, device, threads)
@@ -123,8 +122,7 @@ def choose_setting(
         before_probe()
         kept = tune(model, config.provider, threads, longest, _say_nothing)[0].best
         notify(f"Kept: {kept}.")
-    kept = kept or default
-    return dataclasses.replace(kept, max_batch_tokens=max(kept.max_batch_tokens, longest))
+    return kept or default
 
 
 def decisive(setting: Setting) -> dict[str, Any]:
@@ -177,13 +175,13 @@ def tune(
             )
         ) as classifier:
             device = classifier.device
-            for setting in _candidates(device, threads, session_threads, longest):
+            for setting in _candidates(device, threads, session_threads):
                 rates[setting] = _rate(classifier, setting, model.contract.pad_token_id, longest)
                 notify(f"{setting}: {rates[setting]:,.0f} tokens/s")
         if not on_host(device):
             break  # a GPU's sessions do not compute on threads
     best = max(rates, key=lambda setting: rates[setting])
-    default = default_setting(device, threads, longest)
+    default = default_setting(device, threads)
     if rates[best] < CLEARLY_FASTER * rates.get(default, 0.0):
         best = default
     _keep(model, device, threads, best, notify)
@@ -198,11 +196,11 @@ def kept_setting(model: ModelDirectory, device: str, threads: int) -> Setting | 
     return None
 
 
-def _candidates(device: str, threads: int, session_threads: int, longest: int) -> Iterator[Setting]:
-    """Settings of one session, each once: a batch has room for the longest text."""
+def _candidates(device: str, threads: int, session_threads: int) -> Iterator[Setting]:
+    """Settings of one session."""
     host = on_host(device)
     streams: Sequence[int] = (threads // session_threads,) if host else DEVICE_STREAMS
-    budgets = dict.fromkeys(max(longest, tokens) for tokens in (HOST_BATCH_TOKENS if host else DEVICE_BATCH_TOKENS))
+    budgets = HOST_BATCH_TOKENS if host else DEVICE_BATCH_TOKENS
     for count in streams:
         yield from (Setting(count, session_threads, tokens) for tokens in budgets)
 

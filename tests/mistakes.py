@@ -636,11 +636,6 @@ def labels_that_are_all_outside_the_model(bench: Bench) -> list[object]:
 # --- options ----------------------------------------------------------------------------------------------------
 
 
-@case(UsageError, "--max-batch-tokens 4 is less than one text", "Raise it")
-def budget_below_one_text(bench: Bench) -> list[object]:
-    return bench.run(bench.good(), "--max-batch-tokens", 4)
-
-
 @case(UsageError, "--max-length is 0", "at least 1")
 def max_length_of_zero(bench: Bench) -> list[object]:
     return bench.run(bench.good(), "--max-length", 0)

@@ -36,7 +36,7 @@ def test_every_setting_is_tried_and_the_fastest_kept(own_model: Path) -> None:
     assert device == "cpu"
     assert set(tried) == {Setting(2 // threads, threads, tokens) for threads in (1, 2) for tokens in HOST_BATCH_TOKENS}
     assert len(said) == len(tried)
-    assert tuning.best in {default_setting("cpu", 2, 64), max(tried, key=lambda setting: tried[setting])}
+    assert tuning.best in {default_setting("cpu", 2), max(tried, key=lambda setting: tried[setting])}
     assert kept_setting(model, "cpu", 2) == tuning.best
     assert kept_setting(model, "cpu", 3) is None
     assert kept_setting(model, "cuda", 2) is None
@@ -50,20 +50,19 @@ def test_a_setting_replaces_the_default_only_where_it_is_clearly_faster(
     other = Setting(2, 1, 2_048)
     monkeypatch.setattr("scorer.tuning._rate", lambda _model, setting, *_: rate if setting == other else 100.0)
     tuning, _ = tune(open_model_directory(own_model), "cpu", 2, 64, lambda _: None)
-    assert tuning.best == (other if replaces else default_setting("cpu", 2, 64))
+    assert tuning.best == (other if replaces else default_setting("cpu", 2))
 
 
 @pytest.mark.usefixtures("brief")
-def test_batches_have_room_for_the_longest_text(own_model: Path) -> None:
+def test_long_texts_do_not_make_the_batches_of_short_ones_larger(own_model: Path) -> None:
     tuning, _ = tune(open_model_directory(own_model), "cpu", 1, 600, lambda _: None)
-    assert {setting.max_batch_tokens for setting, _ in tuning.tokens_per_s} == {600, 1_024, 2_048, 4_096}
+    assert {setting.max_batch_tokens for setting, _ in tuning.tokens_per_s} == set(HOST_BATCH_TOKENS)
 
 
 def test_a_run_takes_what_was_kept_unless_told_otherwise(own_model: Path, corpus_file: Path, tmp_path: Path) -> None:
     threads = allowed_threads()
     plain = score(RunConfig(model=own_model, data=(str(corpus_file),), output=tmp_path / "plain", provider="cpu"))
-    model = open_model_directory(own_model)
-    assert plain.max_batch_tokens == default_setting("cpu", threads, model.contract.max_length).max_batch_tokens
+    assert plain.max_batch_tokens == default_setting("cpu", threads).max_batch_tokens
     keep(own_model, threads, Setting(1, threads, 2_048))
     tuned = score(RunConfig(model=own_model, data=(str(corpus_file),), output=tmp_path / "tuned", provider="cpu"))
     assert tuned.max_batch_tokens == 2_048
@@ -137,5 +136,5 @@ def test_short_runs_make_no_probe(own_model: Path) -> None:
         notify=lambda _: None,
         before_probe=lambda: pytest.fail("probe"),
     )
-    assert setting == default_setting("cpu", 2, 64)
+    assert setting == default_setting("cpu", 2)
     assert not (own_model / TUNING_FILE).exists()

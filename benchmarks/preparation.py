@@ -109,7 +109,6 @@ def draw(data: list[str], model: Path, workdir: Path, rows: int) -> Sample:
         workdir: folder that receives the files.
         rows: rows to draw.
     """
-    # The batches are named, for without a name a long file starts a probe for the fastest.
     config = RunConfig(
         model=model, data=tuple(data), output=workdir / "unused", provider="cpu", max_batch_tokens=BATCH_TOKENS["cuda"]
     )

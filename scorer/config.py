@@ -90,7 +90,7 @@ class RunConfig:
         keep_text: write texts into the scores and the ranking.
         window_rows: rows tokenized and sorted together.
         shard_rows: rows of one score shard.
-        shard: (I, N) scores the I-th of N parts of the data, from 1; None scores all.
+        part: (I, N) scores the I-th of N parts of the data, from 1; None scores all.
         workers: processes that score shards side by side.
         skip_bad_files: leave out what cannot be read and go on, instead of stopping there.
         ranked_top: rank only this many of the most suspect rows; None ranks all.
@@ -124,7 +124,7 @@ class RunConfig:
     keep_text: bool = True
     window_rows: int = WINDOW_ROWS
     shard_rows: int = SHARD_ROWS
-    shard: tuple[int, int] | None = None
+    part: tuple[int, int] | None = None
     workers: int = 1
     skip_bad_files: bool = False
     ranked_top: int | None = None
@@ -142,8 +142,8 @@ class RunConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"--{name.replace('_', '-')} is {value}; it must be at least 1.")
-        if self.shard is not None and not 1 <= self.shard[0] <= self.shard[1]:
-            raise UsageError(f"--shard is {self.shard[0]}/{self.shard[1]}; it must be I/N with I from 1 to N.")
+        if self.part is not None and not 1 <= self.part[0] <= self.part[1]:
+            raise UsageError(f"--part is {self.part[0]}/{self.part[1]}; it must be I/N with I from 1 to N.")
         if self.provider not in PROVIDERS:
             raise UsageError(f"--provider is '{self.provider}'; it must be one of {', '.join(PROVIDERS)}.")
         if self.provider_options and self.provider in {"auto", "cpu"}:

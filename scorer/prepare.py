@@ -115,16 +115,10 @@ def prepare(config: RunConfig, listener: Listener | None = None) -> Job:
         device = classifier.device
         setting = None if earlier is None else setting_of(earlier.fingerprint, device, threads)
         setting = setting or choose_setting(
-            model,
-            device,
-            threads,
-            max_length,
-            config=config,
-            rows=plan.rows,
-            notify=listener.info,
-            before_probe=classifier.close,  # the probe takes sessions of its own
+            model, device, threads, max_batch_tokens=config.max_batch_tokens
         )
-        if classifier.closed or setting.session_threads > 1:
+        if setting.session_threads > 1:
+            classifier.close()
             classifier = open_classifier(config, model, threads=setting.session_threads)
     fingerprint |= {"device": classifier.provider, **decisive(setting)}
     directory.refuse_another_run(earlier, fingerprint)
@@ -196,7 +190,7 @@ def _plan(config: RunConfig, source: Source) -> Plan:
         joined_rows=config.window_rows,
         limit=config.limit,
         skip_bad_files=config.skip_bad_files,
-    ).part(config.shard)
+    ).part(config.part)
 
 
 def _refuse_undecodable_names(config: RunConfig) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 
 from scorer.batching import Batch, Encoded, batches
 from scorer.classifier import OnnxClassifier
-from scorer.config import DEFAULT_BATCH_TOKENS, LENGTH_MULTIPLE, Provider, RunConfig
+from scorer.config import DEFAULT_BATCH_TOKENS, LENGTH_MULTIPLE, Provider
 from scorer.files import replacing
 from scorer.inference import infer
 from scorer.model_directory import ModelDirectory
@@ -36,8 +36,6 @@ HOST_TOKENS, DEVICE_TOKENS = 8_192, 1_048_576
 ROUNDS = 3
 # Times the default's rate that another setting must reach to replace it: less is within a probe's noise.
 CLEARLY_FASTER = 1.05
-# A run of so many rows takes minutes on a CPU, and makes the probe of some seconds itself.
-TUNED_ROWS = 50_000
 # Lengths of the probe's texts in tokens: many short ones and few long ones, as corpora have them.
 MEDIAN_LENGTH, LENGTH_SPREAD = 40, 0.6
 
@@ -94,35 +92,21 @@ def choose_setting(
     model: ModelDirectory,
     device: str,
     threads: int,
-    longest: int,
     *,
-    config: RunConfig,
-    rows: int,
-    notify: Callable[[str], None],
-    before_probe: Callable[[], None],
+    max_batch_tokens: int | None,
 ) -> Setting:
-    """The setting of a run: what it asks for, what a probe found, or the default; a long run makes the probe itself.
+    """The setting of a run: what it asks for, what `scorer tune` found, or the default.
 
     Args:
         model: the model directory.
         device: provider that is active, by its short name.
         threads: threads that may compute.
-        longest: tokens of the longest text.
-        config: the run.
-        rows: rows that it will score.
-        notify: is told of a probe.
-        before_probe: called before one is made.
+        max_batch_tokens: what the run asks for; None leaves it open.
     """
     default = default_setting(device, threads)
-    if config.max_batch_tokens is not None:
-        return dataclasses.replace(default, max_batch_tokens=config.max_batch_tokens)
-    kept = kept_setting(model, device, threads)
-    if kept is None and rows >= TUNED_ROWS:
-        notify("Looking for the fastest batches on this machine (once; kept beside the model).")
-        before_probe()
-        kept = tune(model, config.provider, threads, longest, _say_nothing)[0].best
-        notify(f"Kept: {kept}.")
-    return kept or default
+    if max_batch_tokens is not None:
+        return dataclasses.replace(default, max_batch_tokens=max_batch_tokens)
+    return kept_setting(model, device, threads) or default
 
 
 def decisive(setting: Setting) -> dict[str, Any]:
@@ -258,7 +242,3 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def _say_nothing(_: str) -> None:
-    """A run tells the outcome alone."""

@@ -731,19 +731,19 @@ def output_in_an_object_store(bench: Bench) -> list[object]:
     return ["run", bench.model, bench.good(), "--output", "s3://bucket/out"]
 
 
-@case(UsageError, "--shard", "'3'", "I/N")
+@case(UsageError, "--part", "'3'", "I/N")
 def shard_that_is_one_number(bench: Bench) -> list[object]:
-    return bench.run(bench.good(), "--shard", "3")
+    return bench.run(bench.good(), "--part", "3")
 
 
-@case(UsageError, "--shard is 5/4", "from 1 to N")
+@case(UsageError, "--part is 5/4", "from 1 to N")
 def shard_beyond_the_last(bench: Bench) -> list[object]:
-    return bench.run(bench.good(), "--shard", "5/4")
+    return bench.run(bench.good(), "--part", "5/4")
 
 
-@case(UsageError, "--shard 2/4", "only 1 shards", "no more parts")
+@case(UsageError, "--part 2/4", "only 1 shards", "no more parts")
 def more_parts_than_shards(bench: Bench) -> list[object]:
-    return bench.run(bench.good(), "--shard", "2/4")
+    return bench.run(bench.good(), "--part", "2/4")
 
 
 @case(DataError, "cannot read", "data.parquet", "as Parquet")

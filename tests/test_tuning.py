@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -91,15 +90,6 @@ def test_a_run_that_goes_on_keeps_the_setting_it_began_with(own_model: Path, cor
     assert score(config).max_batch_tokens == first.max_batch_tokens
 
 
-@pytest.mark.usefixtures("brief")
-def test_a_long_run_makes_the_probe_itself(
-    own_model: Path, corpus_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("scorer.tuning.TUNED_ROWS", 600)
-    score(RunConfig(model=own_model, data=(str(corpus_file),), output=tmp_path / "out", provider="cpu"))
-    assert len(json.loads((own_model / TUNING_FILE).read_text())) == 1
-
-
 def test_a_damaged_file_is_no_answer(own_model: Path) -> None:
     (own_model / TUNING_FILE).write_text('{"x": 1')
     assert kept_setting(open_model_directory(own_model), "cpu", 1) is None
@@ -123,18 +113,7 @@ def test_the_command_prints_the_fastest(scorer: Callable[..., object], own_model
     assert (own_model / TUNING_FILE).exists()
 
 
-def test_short_runs_make_no_probe(own_model: Path) -> None:
-    model = open_model_directory(own_model)
-    config = RunConfig(model=own_model, data=("x",), output=Path("out"))
-    setting = choose_setting(
-        model,
-        "cpu",
-        2,
-        64,
-        config=config,
-        rows=49_999,
-        notify=lambda _: None,
-        before_probe=lambda: pytest.fail("probe"),
-    )
+def test_a_run_makes_no_probe(own_model: Path) -> None:
+    setting = choose_setting(open_model_directory(own_model), "cpu", 2, max_batch_tokens=None)
     assert setting == default_setting("cpu", 2)
     assert not (own_model / TUNING_FILE).exists()

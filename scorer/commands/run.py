@@ -62,7 +62,7 @@ def _part(context: click.Context, parameter: click.Parameter, value: str | None)
 @text_options
 @option("--skip-bad-files", heading=DATA, is_flag=True, help="Leave out what cannot be read, list it, and go on.")
 @option(
-    "--shard",
+    "--part",
     heading=DATA,
     metavar="I/N",
     callback=_part,

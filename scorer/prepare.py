@@ -114,9 +114,7 @@ def prepare(config: RunConfig, listener: Listener | None = None) -> Job:
         classifier = open_classifier(config, model)
         device = classifier.device
         setting = None if earlier is None else setting_of(earlier.fingerprint, device, threads)
-        setting = setting or choose_setting(
-            model, device, threads, max_batch_tokens=config.max_batch_tokens
-        )
+        setting = setting or choose_setting(model, device, threads, max_batch_tokens=config.max_batch_tokens)
         if setting.session_threads > 1:
             classifier.close()
             classifier = open_classifier(config, model, threads=setting.session_threads)

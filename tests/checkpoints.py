@@ -179,7 +179,7 @@ def _shape(kind: str) -> dict[str, Any]:
             "bos_token_id": 0,
             "eos_token_id": 0,
         }
-    shape = {
+    shape: dict[str, Any] = {
         "hidden_size": HIDDEN,
         "num_hidden_layers": 2,
         "num_attention_heads": 2,

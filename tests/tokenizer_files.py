@@ -94,7 +94,9 @@ def write_tokenizer(family: str, tokenizer_class: str, folder: Path, **settings:
         _write_json(described.special, folder)
     else:
         (folder / described.file).write_bytes(_sentencepiece(family, described))
-    roles: dict[str, Any] = {f"{role}_token": token for role, token in described.special.items() if role not in {"more", "other"}}
+    roles: dict[str, Any] = {
+        f"{role}_token": token for role, token in described.special.items() if role not in {"more", "other"}
+    }
     if family == "gpt2":
         roles |= {"eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
     if family == "qwen":

@@ -18,6 +18,8 @@ from scorer.errors import ExportError, UsageError
 
 # transformers writes 1e30 where a tokenizer knows no maximum; no real one comes near this.
 LENGTH_SENTINEL = 1_000_000
+# A text of a classifier has up to so many special tokens around it.
+MOST_SPECIAL_TOKENS = 2
 NOTHING_SAID = Wishes()
 
 
@@ -123,6 +125,8 @@ def position_limit(model: Any) -> int | None:
     Families after RoBERTa number positions from the padding id upwards, so that their tables hold padding id + 1
     rows more than tokens; such a table knows its padding row.
     """
+    if getattr(model.config, "position_biased_input", True) is False:  # DeBERTa of relative positions alone
+        return None
     limit = getattr(model.config, "max_position_embeddings", None)
     if not isinstance(limit, int) or limit <= 0:
         return None
@@ -156,8 +160,13 @@ def _choose_padding(tokenizer: Any, model: Any, location: str) -> int:
     )
 
 
-def _choose_length(wanted: int | None, tokenizer_limit: int, max_positions: int | None) -> int:
+def _choose_length(wanted: int | None, tokenizer_limit: Any, max_positions: int | None) -> int:
     if wanted is None:
+        if not isinstance(tokenizer_limit, int | float) or tokenizer_limit <= MOST_SPECIAL_TOKENS:
+            raise UsageError(
+                f"the checkpoint's tokenizer says model_max_length {tokenizer_limit!r}, which leaves no room "
+                "for a text. Give --max-length, or set it right."
+            )
         limits = [DEFAULT_MAX_LENGTH, max_positions or DEFAULT_MAX_LENGTH]
         return min(limits if tokenizer_limit > LENGTH_SENTINEL else [*limits, int(tokenizer_limit)])
     if max_positions is not None and wanted > max_positions:

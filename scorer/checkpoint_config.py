@@ -39,9 +39,11 @@ def read_config(location: str, options: Mapping[str, Any], *, hub: bool) -> Mapp
             f"{brief(error)} Check the id, the revision and the network, or download the checkpoint and give "
             "its folder."
         ) from error
+    if not isinstance(fields, Mapping):
+        raise ExportError(f"'{location}/config.json' is not a JSON object. Give the config.json that was saved.")
     check_writer(fields, location)
     model_type = fields.get("model_type")
-    if model_type not in CONFIG_MAPPING and not options["trust_remote_code"]:
+    if not (isinstance(model_type, str) and model_type in CONFIG_MAPPING) and not options["trust_remote_code"]:
         if "auto_map" in fields:
             raise needs_remote_code(location)
         raise ExportError(

@@ -51,6 +51,7 @@ def load_model(location: str, config: Any, options: Mapping[str, Any], *, classe
     """
     with _uncompiled(), _without_bar_of_weights():
         model, loading = _load(location, config, options, classes_known=classes_known)
+    model.config.return_dict = True  # answers by name, whatever its owner preferred
     if missing := sorted(loading["missing_keys"]):
         raise ExportError(
             f"'{location}' has no weights for {listed(missing)}: they would be random. It is not a fine-tuned text "

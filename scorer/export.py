@@ -244,6 +244,11 @@ def _contract(
 
 def _check_output(output: Path, *, overwrite: bool) -> None:
     """Refuse an output that holds anything but a model directory that may be replaced."""
+    try:
+        str(output).encode()
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(str(output)).decode("utf-8", "replace")
+        raise UsageError(f"the name '{shown}' (OUTPUT) is not valid UTF-8. Give another name.") from error
     if not output.exists():
         return
     if not output.is_dir():

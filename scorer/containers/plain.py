@@ -35,6 +35,7 @@ def open_plain(place: Place, wishes: Wishes) -> Contents:
     if pinned != place:
         place, fields = pinned, read_config(location, pinned.options, hub=True)
     commit = place.revision if place.hub else None
+    check_own_code(place, fields)
     config, knows_classes, notices = load_config(fields, location, place.options)
     check_prompt(place)
     activation = recorded_activation(place, fields)
@@ -74,6 +75,25 @@ def label_names(
     elif wishes.one_logit is not None:
         raise ExportError(f"--one-logit is for heads of one logit; that of '{location}' has {config.num_labels}.")
     return tuple(config.id2label[index] for index in range(config.num_labels)), notices
+
+
+def check_own_code(place: Place, fields: Mapping[str, Any]) -> None:
+    """Refuse a model whose own code lies beside it, where that is not to run: the library's class may answer otherwise.
+
+    Raises:
+        ExportError: it has code for the classifier or its body, and nobody asked to run it.
+    """
+    names = fields.get("auto_map")
+    if place.trust_remote_code or not isinstance(names, Mapping):
+        return
+    for kind in ("AutoModelForSequenceClassification", "AutoModel"):
+        target = names.get(kind)
+        if isinstance(target, str) and place.find(f"{target.rpartition('--')[2].partition('.')[0]}.py") is not None:
+            raise ExportError(
+                f"'{place.location}' brings code of its own for {kind} ({target}), and the class that transformers has "
+                "for its model_type may answer otherwise. Give --trust-remote-code to run its code, or take auto_map "
+                "out of its config.json if it was trained with the class of transformers."
+            )
 
 
 def check_prompt(place: Place) -> None:

@@ -128,7 +128,10 @@ def _load(location: str, config: Any, options: Mapping[str, Any], *, classes_kno
     except Exception as error:
         if not options["trust_remote_code"] and "trust_remote_code" in str(error):
             raise needs_remote_code(location) from error
-        outputs = _outputs_of_head(str(error), config.num_labels)
+        message = str(error)
+        if "ignore_mismatched_sizes" in message and not SIZES.search(message):  # transformers 5 logs the sizes
+            message = _mismatched_sizes(location, config, options)
+        outputs = _outputs_of_head(message, config.num_labels)
         if outputs is not None and not classes_known:
             config.num_labels = outputs
             return _load(location, config, options, classes_known=True)
@@ -136,7 +139,8 @@ def _load(location: str, config: Any, options: Mapping[str, Any], *, classes_kno
             f"the weights of its head have {outputs} outputs, but its config.json names {config.num_labels} classes. "
             "Correct id2label, a name for each output."
             if outputs is not None
-            else f"{brief(error)} Check that the weights are complete and belong to its config.json."
+            else f"{message if SIZES.search(message) else brief(error)} Check that the weights are complete and belong to "
+            "its config.json."
         )
         raise ExportError(f"the weights of '{location}' do not load as a text classifier: {known}") from error
 
@@ -156,6 +160,20 @@ def _without_bar_of_weights() -> Iterator[None]:
         yield
     finally:
         logging.enable_progress_bar()
+
+
+def _mismatched_sizes(location: str, config: Any, options: Mapping[str, Any]) -> str:
+    """Which weights are of another size than the model's, in the words of torch."""
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    _, loading = AutoModelForSequenceClassification.from_pretrained(
+        location, config=config, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True, **options
+    )
+    return "; ".join(
+        f"{name}: {torch.Size(found)} from checkpoint, the shape in current model is {torch.Size(expected)}"
+        for name, found, expected in sorted(loading["mismatched_keys"])
+    )
 
 
 def _outputs_of_head(message: str, classes: int) -> int | None:

@@ -40,6 +40,7 @@ def rewrite(model: Any, *, cut: bool = True, longest: int = DEFAULT_MAX_LENGTH) 
     fuse_rms_norm(model)
     remove_idle_reshapes(model)
     bound_attention(model, longest)
+    remove_unread(model)  # packing asks who reads a projection
     pack_attention(model)
     remove_idle_reshapes(model)
     remove_unread(model)

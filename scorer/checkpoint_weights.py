@@ -139,8 +139,8 @@ def _load(location: str, config: Any, options: Mapping[str, Any], *, classes_kno
             f"the weights of its head have {outputs} outputs, but its config.json names {config.num_labels} classes. "
             "Correct id2label, a name for each output."
             if outputs is not None
-            else f"{message if SIZES.search(message) else brief(error)} Check that the weights are complete and belong to "
-            "its config.json."
+            else f"{message if SIZES.search(message) else brief(error)} Check that the weights are complete and belong "
+            "to its config.json."
         )
         raise ExportError(f"the weights of '{location}' do not load as a text classifier: {known}") from error
 

@@ -190,7 +190,7 @@ def with_tokenizer(checkpoint: Path, **settings: Any) -> Path:
 @pytest.mark.parametrize(
     ("kind", "settings", "segments"),
     [
-        ("bert", {}, True),
+        ("bert", {"model_input_names": ["input_ids", "token_type_ids", "attention_mask"]}, True),
         ("bert", {"model_input_names": ["input_ids", "attention_mask"]}, False),  # the graph has the input all the same
         ("distilbert", {}, False),  # the tokenizer makes them, the model takes none
     ],

@@ -20,6 +20,11 @@ def draw(document: Mapping[str, Any], file: Path) -> None:
     {"contenders": draw_contenders, "curves": draw_curves}[document["benchmark"]](document, file)
 
 
+def has_chart(document: Mapping[str, Any]) -> bool:
+    """Whether a result is drawn; the pairs of exports are a table alone."""
+    return bool(document["benchmark"] != "exports")
+
+
 def draw_contenders(document: Mapping[str, Any], file: Path) -> None:
     """Bars: how many times the notebook's rate, or rows per second where the notebook did not run."""
     plt = _pyplot()

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -55,10 +54,7 @@ def main() -> None:
         draw(options.data, models / "fp32", job.workdir, SEED_ROWS)
         texts: list[str] = json.loads(job.texts_file.read_text(encoding="utf-8"))["texts"]
         lengths = [length_point(job, texts, n, options.tokens) for n in options.lengths if n <= job.max_length]
-        small = shutil.copytree(
-            options.size_model, job.workdir / "small"
-        )  # a long run keeps its tuning beside the model
-        sizes = [size_point(small, job.workdir, texts, rows) for rows in options.sizes]
+        sizes = [size_point(options.size_model, job.workdir, texts, rows) for rows in options.sizes]
     document = {
         "benchmark": "curves",
         **stamp(),

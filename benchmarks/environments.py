@@ -17,7 +17,8 @@ from pathlib import Path
 from job import contender
 
 REQUIREMENTS = Path(__file__).with_name("environments")
-CONSTRAINTS = Path(__file__).parents[1] / "constraints.txt"
+# Their packages read checkpoints by transformers 4.57, as optimum does.
+CONSTRAINTS = Path(__file__).parents[1] / "constraints-optimum.txt"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

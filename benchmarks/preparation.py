@@ -30,7 +30,9 @@ EXPORTS = {
     "int8": ("--precision", "int8"),
     "plain": ("--optimize", "none"),
 }
-EXPORTERS = ("torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime", "onnxruntime-gpu")
+EXPORTERS = (
+    "torch", "transformers", "onnxscript", "optimum", "optimum-onnx", "onnx", "onnxruntime", "onnxruntime-gpu",
+)  # fmt: skip
 SEED = 0
 # Padded tokens per batch of the contenders that sort: what suited all of them; large batches leave a CPU's caches.
 BATCH_TOKENS = {"cpu": 1_024, "cuda": 65_536}
@@ -51,19 +53,29 @@ class Sample:
     lengths: np.ndarray
 
 
-def export(checkpoint: Path, cache: Path, wanted: Iterable[str]) -> tuple[Path, dict[str, str]]:
+def export(
+    checkpoint: Path, cache: Path, wanted: Iterable[str], *, exporter: str = "auto", python: str = sys.executable
+) -> tuple[Path, dict[str, str]]:
     """Export the checkpoint, unless the same scorer did so before.
+
+    Args:
+        checkpoint: folder of a fine-tuned PyTorch classifier.
+        cache: folder that keeps exports.
+        wanted: names of `EXPORTS`.
+        exporter: as `scorer export-onnx` takes it.
+        python: interpreter of the environment that exports.
 
     Returns:
         The folder of the exports, and why each export that failed did.
     """
-    models = cache / f"{checkpoint.name}-{_fingerprint(checkpoint)}"
+    by = "" if exporter == "auto" else f"-{exporter}"
+    models = cache / f"{checkpoint.name}-{_fingerprint(checkpoint)}{by}"
     failures = {}
     for name in wanted:
         if (models / name).is_dir():
             continue
-        print(f"exporting {name}", flush=True)
-        command = [sys.executable, "-m", "scorer", "export-onnx", str(checkpoint), str(models / name)]
+        print(f"exporting {checkpoint.name} as {name}", flush=True)
+        command = [python, "-m", "scorer", "export-onnx", str(checkpoint), str(models / name), "--exporter", exporter]
         done = subprocess.run([*command, *EXPORTS[name]], capture_output=True, text=True, check=False)
         if done.returncode:
             failures[name] = done.stderr.strip()
@@ -97,7 +109,6 @@ def draw(data: list[str], model: Path, workdir: Path, rows: int) -> Sample:
         workdir: folder that receives the files.
         rows: rows to draw.
     """
-    # The batches are named, for without a name a long file starts a probe for the fastest.
     config = RunConfig(
         model=model, data=tuple(data), output=workdir / "unused", provider="cpu", max_batch_tokens=BATCH_TOKENS["cuda"]
     )

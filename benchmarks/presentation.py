@@ -13,12 +13,13 @@ import dataclasses
 import json
 import os
 import re
+import statistics
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from charts import draw
+from charts import draw, has_chart
 from results import Figures, Workload
 from rich.console import Console
 from rich.table import Table
@@ -91,9 +92,10 @@ def _title(document: Mapping[str, Any], work: Workload) -> str:
 def block(document: Mapping[str, Any], file: Path, page: Path) -> str:
     """What a page shows of a result: its chart and what it was measured on; the benchmarks' page has its table too."""
     chart = Path(os.path.relpath(file.with_suffix(".png"), page.parent)).as_posix()
-    tables = {"contenders": contenders_block, "curves": curves_block}
+    tables = {"contenders": contenders_block, "curves": curves_block, "exports": exports_block}
     found = tables[document["benchmark"]](document)
-    lines = [f"![{found.title}]({chart})", "", textwrap.fill(found.said, 120)]
+    picture = [f"![{found.title}]({chart})", ""] if has_chart(document) else []
+    lines = [*picture, textwrap.fill(found.said, 120)]
     if page.parent == BENCHMARKS:
         lines += ["", *found.table]
     return "\n".join(lines)
@@ -162,6 +164,30 @@ def curves_block(document: Mapping[str, Any]) -> Block:
     return Block("Rate by text length and by rows, peak memory by rows", said, table)
 
 
+def exports_block(document: Mapping[str, Any]) -> Block:
+    """Graphs of torch's exporter in pairs with others."""
+    said = (
+        f"{document['rows']:,} rows of {', '.join(document['data'])} "
+        f"({document['tokens'] / document['rows']:.1f} tokens a row), each pair in turns, "
+        f"{document['repeats']} rounds, on {document['threads']} threads of "
+        f"{_processor(document)}; {document['date'][:10]}, commit {document['commit']}."
+    )
+    rows = [
+        [
+            each["model"],
+            f"`{each['contender']}`",
+            each["against"],
+            *(format(statistics.median(each[whose]), ".1f") for whose in ("seconds", "their_seconds")),
+            f"{each['ratio']:.2f}",
+            f"{min(each['ratios']):.2f}-{max(each['ratios']):.2f}",
+            f"{each['max_loss_difference']:.1e}",
+        ]
+        for each in document["pairs"]
+    ]
+    titles = ["model", "scorer", "against", "s", "their s", "times the rate", "min-max", "largest difference, nats"]
+    return Block("Graphs of torch's exporter", said, markdown(titles, rows))
+
+
 def _processor(document: Mapping[str, Any]) -> str:
     """The processor, with those of its instructions that matter."""
     host = document["machine"]
@@ -189,10 +215,11 @@ def main() -> None:
     parser.add_argument("results", nargs="+", type=Path, help="JSON files that run.py and curves.py wrote")
     for file in parser.parse_args().results:
         document = json.loads(file.read_text(encoding="utf-8"))
-        draw(document, file.with_suffix(".png"))
+        if has_chart(document):
+            draw(document, file.with_suffix(".png"))
         for page in PAGES:
             page.write_text(rendered(page, file, document), encoding="utf-8")
-        print(f"{file}: chart drawn, pages written")
+        print(f"{file}: drawn, pages written")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Length buckets under a token budget, and padded batches. Pure functions on arrays; numpy only.
 
 Rows of like length go into one batch, so that little of it is padding. Which rows share a batch never changes
-their scores, only the time they take.
+their scores, only the time and the memory that they take.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 IntArray = npt.NDArray[np.int64]
+# Up to this length a batch's memory grows with its tokens; beyond it, with the pairs of tokens that attention compares,
+# in all models whose attention holds a score for each.
+LINEAR_TOKENS = 2_048
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -77,31 +80,26 @@ class Batch:
 
 
 def bucket(lengths: IntArray, max_batch_tokens: int, length_multiple: int = 1) -> list[IntArray]:
-    """Group rows of like length so that rows x longest stays within the budget.
+    """Group rows of like length so that rows x longest stays within the budget, and below it where they are long.
 
     Args:
         lengths: int64 [W], tokens of each row.
-        max_batch_tokens: cap on padded tokens per batch.
+        max_batch_tokens: cap on padded tokens per batch; a row that is longer is a batch of its own. Rows of more than
+            LINEAR_TOKENS count for more than their tokens, by as much as they are longer.
         length_multiple: batches are padded to a multiple of this; a GPU likes few shapes.
 
     Returns:
         Row indices of each batch, int64 [B], the longest rows first; together a partition of all rows that have
         tokens. Rows of equal length keep their order.
-
-    Raises:
-        ValueError: one row alone exceeds the budget.
     """
     order = np.argsort(-lengths, kind="stable")  # [W], longest first
     order = order[: np.count_nonzero(lengths)]
-    if order.size and lengths[order[0]] > max_batch_tokens:
-        raise ValueError(
-            f"a row of {lengths[order[0]]} tokens exceeds the budget of {max_batch_tokens} tokens per batch"
-        )
     batches = []
     start = 0
     while start < order.size:
         longest = round_up(int(lengths[order[start]]), length_multiple)
-        stop = start + max(1, max_batch_tokens // longest)
+        most = max_batch_tokens * LINEAR_TOKENS // (longest * max(longest, LINEAR_TOKENS))
+        stop = start + max(1, most)
         batches.append(order[start:stop])
         start = stop
     return batches

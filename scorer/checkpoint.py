@@ -1,7 +1,7 @@
 """A PyTorch checkpoint, opened and judged: is it a single-label text classifier that scores can be trusted from?
 
-Everything that cannot become a correct model directory is refused here, before any work is done. Imports
-`transformers` and `torch`, and only when a checkpoint is opened.
+Everything that cannot become a correct model directory is refused here, before any work is done. What checkpoints come
+in, and how each kind is read, stands in `scorer.containers`.
 """
 
 from __future__ import annotations
@@ -9,21 +9,18 @@ from __future__ import annotations
 import copy
 import dataclasses
 import inspect
-import re
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
-from scorer.checkpoint_config import check_single_label, load_config, read_config
-from scorer.checkpoint_settings import writer
-from scorer.checkpoint_weights import brief, load_model, needs_remote_code
 from scorer.config import DEFAULT_MAX_LENGTH
+from scorer.containers.opening import open_container
+from scorer.containers.place import Wishes, place_of
 from scorer.errors import ExportError, UsageError
-from scorer.tokenizer_file import give_segments, take_file
 
-HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 # transformers writes 1e30 where a tokenizer knows no maximum; no real one comes near this.
 LENGTH_SENTINEL = 1_000_000
+# A text of a classifier has up to so many special tokens around it.
+MOST_SPECIAL_TOKENS = 2
+NOTHING_SAID = Wishes()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,9 +28,10 @@ class Checkpoint:
     """A checkpoint that passed every check.
 
     Attributes:
-        location: hub id or folder that the libraries load from.
         source: hub id, or the folder's name without its path.
         revision: the hub commit, or None for a folder.
+        tokenizer_location: hub id or folder that its tokenizer was read from.
+        tokenizer_revision: the hub commit of that, or None for a folder.
         model: the PyTorch model in float32, in evaluation mode.
         tokenizer: the fast tokenizer.
         label_names: the C class names, in the order of the logits' columns.
@@ -44,9 +42,10 @@ class Checkpoint:
         notices: what a person should know of it.
     """
 
-    location: str
     source: str
     revision: str | None
+    tokenizer_location: str
+    tokenizer_revision: str | None
     model: Any
     tokenizer: Any
     label_names: tuple[str, ...]
@@ -76,7 +75,7 @@ class Checkpoint:
 
 
 def open_checkpoint(
-    model: str, *, revision: str | None = None, max_length: int | None = None, trust_remote_code: bool = False
+    model: str, *, revision: str | None = None, max_length: int | None = None, wishes: Wishes = NOTHING_SAID
 ) -> Checkpoint:
     """Load a checkpoint and check that it is a single-label text classifier.
 
@@ -84,40 +83,33 @@ def open_checkpoint(
         model: hub id or folder.
         revision: branch, tag or commit of a hub checkpoint.
         max_length: tokens to keep of a text; None takes what tokenizer and model allow, at most 512.
-        trust_remote_code: let the checkpoint's own Python code run.
+        wishes: what else a person says of it.
 
     Raises:
         ExportError: the checkpoint is missing, damaged, or not a single-label text classifier.
-        UsageError: `max_length` is more than the model can take.
+        UsageError: `max_length` is more than the model can take, or an option does not fit the checkpoint.
+        MissingExtraError: a package that this kind of checkpoint needs is not installed.
     """
-    folder = _local_folder(model)
-    if folder is not None and revision is not None:
+    place = place_of(model, revision, trust_remote_code=wishes.trust_remote_code)
+    if not place.hub and revision is not None:
         raise UsageError(f"--revision {revision} names a hub commit, but '{model}' is a local folder.")
-    location = model if folder is None else str(folder)
-    options = {"revision": revision, "trust_remote_code": trust_remote_code}
-    fields = read_config(location, options, hub=folder is None)
-    config, knows_classes, notices = load_config(fields, location, options)
-    commit: str | None = getattr(config, "_commit_hash", None)
-    if commit is not None:
-        options["revision"] = commit  # all further files come from one commit, whatever is pushed meanwhile
-    tokenizer = _load_tokenizer(location, options)
-    taken = [take(tokenizer, location, commit, writer(fields)) for take in (take_file, give_segments)]
-    network, more = load_model(location, config, options, classes_known=knows_classes)
-    check_single_label(config, location)  # again: the weights may have told the number of classes
-    _check_vocabulary(tokenizer, network, location)
+    contents = open_container(place, wishes)
+    network, tokenizer = contents.model, contents.tokenizer
+    _check_vocabulary(tokenizer, network, place.location)
     max_positions = position_limit(network)
     return Checkpoint(
-        location=location,
-        source=model if folder is None else folder.name,
-        revision=commit,
+        source=model if place.hub else place.name,
+        revision=contents.commit,
+        tokenizer_location=contents.tokenizer_place.location,
+        tokenizer_revision=contents.tokenizer_place.revision,
         model=network,
         tokenizer=tokenizer,
-        label_names=tuple(config.id2label[index] for index in range(config.num_labels)),
-        pad_token_id=_choose_padding(tokenizer, network, location),
+        label_names=contents.label_names,
+        pad_token_id=_choose_padding(tokenizer, network, place.location),
         max_length=_choose_length(max_length, tokenizer.model_max_length, max_positions),
         max_positions=max_positions,
-        written_by=writer(fields),
-        notices=(*notices, *more, *(notice for notice in taken if notice is not None)),
+        written_by=contents.written_by,
+        notices=contents.notices,
     )
 
 
@@ -133,6 +125,8 @@ def position_limit(model: Any) -> int | None:
     Families after RoBERTa number positions from the padding id upwards, so that their tables hold padding id + 1
     rows more than tokens; such a table knows its padding row.
     """
+    if getattr(model.config, "position_biased_input", True) is False:  # DeBERTa of relative positions alone
+        return None
     limit = getattr(model.config, "max_position_embeddings", None)
     if not isinstance(limit, int) or limit <= 0:
         return None
@@ -140,43 +134,6 @@ def position_limit(model: Any) -> int | None:
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
             return limit - (int(module.padding_idx) + 1)
     return limit
-
-
-def _local_folder(model: str) -> Path | None:
-    """The folder that `model` names, or None for a hub id."""
-    path = Path(model).expanduser()
-    if path.is_dir():
-        if (path / "config.json").is_file():
-            return path.resolve()
-        hint = "Give the folder that save_pretrained wrote."
-        if (path / "adapter_config.json").is_file():
-            hint = "It holds a PEFT adapter: merge it into its base model first (merge_and_unload) and save that."
-        raise ExportError(f"'{model}' has no config.json, so it is not a transformers checkpoint. {hint}")
-    if path.exists():
-        raise ExportError(f"'{model}' is a file. Give the checkpoint's folder, or a hub id.")
-    if not HUB_ID.fullmatch(model) or model.startswith("."):
-        raise ExportError(f"'{model}' does not exist. Give a checkpoint's folder, or a hub id such as owner/name.")
-    return None
-
-
-def _load_tokenizer(location: str, options: Mapping[str, Any]) -> Any:
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(location, use_fast=True, **options)
-    except Exception as error:
-        if not options["trust_remote_code"] and "trust_remote_code" in str(error):
-            raise needs_remote_code(location) from error
-        raise ExportError(
-            f"'{location}' has no tokenizer that loads as a fast one: {brief(error)} Add the tokenizer.json of the "
-            "model it was trained from."
-        ) from error
-    if not tokenizer.is_fast:
-        raise ExportError(
-            f"the tokenizer of '{location}', {type(tokenizer).__name__}, has no fast form: scoring reads a "
-            "tokenizer.json. Convert it with a library that writes one, or choose another checkpoint."
-        )
-    return tokenizer
 
 
 def _check_vocabulary(tokenizer: Any, model: Any, location: str) -> None:
@@ -211,8 +168,13 @@ def _choose_padding(tokenizer: Any, model: Any, location: str) -> int:
     )
 
 
-def _choose_length(wanted: int | None, tokenizer_limit: int, max_positions: int | None) -> int:
+def _choose_length(wanted: int | None, tokenizer_limit: Any, max_positions: int | None) -> int:
     if wanted is None:
+        if not isinstance(tokenizer_limit, int | float) or tokenizer_limit <= MOST_SPECIAL_TOKENS:
+            raise UsageError(
+                f"the checkpoint's tokenizer says model_max_length {tokenizer_limit!r}, which leaves no room "
+                "for a text. Give --max-length, or set it right."
+            )
         limits = [DEFAULT_MAX_LENGTH, max_positions or DEFAULT_MAX_LENGTH]
         return min(limits if tokenizer_limit > LENGTH_SENTINEL else [*limits, int(tokenizer_limit)])
     if max_positions is not None and wanted > max_positions:

@@ -39,9 +39,11 @@ def read_config(location: str, options: Mapping[str, Any], *, hub: bool) -> Mapp
             f"{brief(error)} Check the id, the revision and the network, or download the checkpoint and give "
             "its folder."
         ) from error
+    if not isinstance(fields, Mapping):
+        raise ExportError(f"'{location}/config.json' is not a JSON object. Give the config.json that was saved.")
     check_writer(fields, location)
     model_type = fields.get("model_type")
-    if model_type not in CONFIG_MAPPING and not options["trust_remote_code"]:
+    if not (isinstance(model_type, str) and model_type in CONFIG_MAPPING) and not options["trust_remote_code"]:
         if "auto_map" in fields:
             raise needs_remote_code(location)
         raise ExportError(
@@ -76,18 +78,20 @@ def load_config(
 
 
 def check_single_label(config: Any, location: str) -> None:
-    """Refuse a head that does not choose one of several classes.
+    """Refuse a head that does not choose one of several classes; one of a single logit is not judged here.
 
     Raises:
-        ExportError: it is a multi-label, regression or single-logit head.
+        ExportError: it is a multi-label or a regression head.
     """
+    if config.num_labels == 1:
+        return
     if config.problem_type == "multi_label_classification":
         raise ExportError(
             f"'{location}' is a multi-label classifier (problem_type in its config.json): its classes do not exclude "
             "each other, and a cross-entropy over them means nothing. Give a single-label classifier."
         )
-    if config.problem_type == "regression" or config.num_labels == 1:
+    if config.problem_type == "regression":
         raise ExportError(
-            f"'{location}' has {config.num_labels} output(s) and problem_type {config.problem_type!r}: a regression "
-            "or a single-logit head, with no classes to choose between. Give a classifier of two or more labels."
+            f"'{location}' has {config.num_labels} outputs and the problem_type 'regression': they are numbers, not "
+            "classes to choose between. Give a classifier."
         )

@@ -22,7 +22,8 @@ MOVES = re.compile(
     r"|multiplier|position_embedding|relative|is_causal|causal_|bidirectional|attention_type|qk_norm"
     r"|hidden_act|activation|norm_eps|norm_type|pre_norm|attn_type|attention_bias"
 )
-# Names like these that no text classifier has ever read, written by the makers of BERT, ALBERT, BLOOM and others.
+# Names like these that no text classifier has ever read, written by the makers of BERT, ALBERT, BLOOM and others; and
+# those that `scorer.containers` reads.
 IDLE = frozenset(
     {
         "offset_alibi", "sbert_ce_default_activation_function", "cross_encoder_activation_fct", "activation_dropout",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from scorer.errors import ExportError
@@ -38,7 +38,7 @@ PRETRAINING_HEADS = (
 
 
 def load_model(location: str, config: Any, options: Mapping[str, Any], *, classes_known: bool) -> tuple[Any, list[str]]:
-    """The model in float32, in evaluation mode, and what a person should know of it.
+    """The text classifier in float32, in evaluation mode, and what a person should know of it.
 
     Args:
         location: hub id or folder.
@@ -49,24 +49,58 @@ def load_model(location: str, config: Any, options: Mapping[str, Any], *, classe
     Raises:
         ExportError: weights are absent, damaged, missing, or left out; or they are another task's.
     """
-    from transformers.utils import find_adapter_config_file, is_peft_available
-
-    revision = options["revision"]
-    if not is_peft_available() and find_adapter_config_file(location, revision=revision) is not None:
-        raise ExportError(
-            f"'{location}' holds a PEFT adapter beside the model, which would be left out. Merge it into the model "
-            "first (merge_and_unload) and save that."
-        )
-    with _uncompiled(), _no_progress_bars():
+    with _uncompiled(), _without_bar_of_weights():
         model, loading = _load(location, config, options, classes_known=classes_known)
+    model.config.return_dict = True  # answers by name, whatever its owner preferred
     if missing := sorted(loading["missing_keys"]):
         raise ExportError(
-            f"'{location}' has no weights for {_listed(missing)}: they would be random. It is not a fine-tuned text "
+            f"'{location}' has no weights for {listed(missing)}: they would be random. It is not a fine-tuned text "
             "classifier; fine-tune it first, or give the checkpoint that was."
         )
     notices = _judge_left_out(location, model, loading["unexpected_keys"])
     notices += _judge_architecture(location, model, config.architectures or [], loading["unexpected_keys"])
     return model.eval(), notices
+
+
+def load_part(
+    location: str, config: Any, options: Mapping[str, Any], *, kind: str, given: Callable[[str], bool]
+) -> tuple[Any, list[str]]:
+    """A model to which other files give the rest, in float32, in evaluation mode; and what a person should know of it.
+
+    Args:
+        location: hub id or folder.
+        config: the configuration to load it by.
+        options: revision and trust_remote_code.
+        kind: name of the class of transformers that loads it.
+        given: whether weights of a name come from elsewhere, or move no answer.
+
+    Raises:
+        ExportError: weights are absent, damaged, left out, or missing though nothing else gives them.
+    """
+    import torch
+    import transformers
+
+    with _uncompiled(), _without_bar_of_weights():
+        try:
+            model, loading = getattr(transformers, kind).from_pretrained(
+                location,
+                config=config,
+                dtype=torch.float32,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+                **options,
+            )
+        except Exception as error:
+            if not options["trust_remote_code"] and "trust_remote_code" in str(error):
+                raise needs_remote_code(location) from error
+            raise ExportError(f"the weights of '{location}' do not load: {brief(error)}") from error
+    absent = {*loading["missing_keys"], *(name for name, *_ in loading["mismatched_keys"])}
+    if missing := sorted(name for name in absent if not given(name)):
+        raise ExportError(
+            f"'{location}' has no weights for {listed(missing)}, or weights of another size, and nothing else gives "
+            "them: they would be random. Give the model that was fine-tuned, complete."
+        )
+    return model.eval(), _judge_left_out(location, model, loading["unexpected_keys"])
 
 
 @contextlib.contextmanager
@@ -82,19 +116,6 @@ def _uncompiled() -> Iterator[None]:
         torch.compile = before
 
 
-@contextlib.contextmanager
-def _no_progress_bars() -> Iterator[None]:
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
-
-
 def _load(location: str, config: Any, options: Mapping[str, Any], *, classes_known: bool) -> tuple[Any, Any]:
     import torch
     from transformers import AutoModelForSequenceClassification
@@ -107,7 +128,10 @@ def _load(location: str, config: Any, options: Mapping[str, Any], *, classes_kno
     except Exception as error:
         if not options["trust_remote_code"] and "trust_remote_code" in str(error):
             raise needs_remote_code(location) from error
-        outputs = _outputs_of_head(str(error), config.num_labels)
+        message = str(error)
+        if "ignore_mismatched_sizes" in message and not SIZES.search(message):  # transformers 5 logs the sizes
+            message = _mismatched_sizes(location, config, options)
+        outputs = _outputs_of_head(message, config.num_labels)
         if outputs is not None and not classes_known:
             config.num_labels = outputs
             return _load(location, config, options, classes_known=True)
@@ -115,9 +139,41 @@ def _load(location: str, config: Any, options: Mapping[str, Any], *, classes_kno
             f"the weights of its head have {outputs} outputs, but its config.json names {config.num_labels} classes. "
             "Correct id2label, a name for each output."
             if outputs is not None
-            else f"{brief(error)} Check that the weights are complete and belong to its config.json."
+            else f"{message if SIZES.search(message) else brief(error)} Check that the weights are complete and belong "
+            "to its config.json."
         )
         raise ExportError(f"the weights of '{location}' do not load as a text classifier: {known}") from error
+
+
+@contextlib.contextmanager
+def _without_bar_of_weights() -> Iterator[None]:
+    """Hide the progress bar that transformers 5 shows for each loading of weights; downloads keep theirs."""
+    from huggingface_hub.utils.tqdm import enable_progress_bars
+    from transformers.utils import logging
+
+    if not logging.is_progress_bar_enabled():
+        yield
+        return
+    logging.disable_progress_bar()  # of the hub's client too
+    enable_progress_bars()
+    try:
+        yield
+    finally:
+        logging.enable_progress_bar()
+
+
+def _mismatched_sizes(location: str, config: Any, options: Mapping[str, Any]) -> str:
+    """Which weights are of another size than the model's, in the words of torch."""
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    _, loading = AutoModelForSequenceClassification.from_pretrained(
+        location, config=config, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True, **options
+    )
+    return "; ".join(
+        f"{name}: {torch.Size(found)} from checkpoint, the shape in current model is {torch.Size(expected)}"
+        for name, found, expected in sorted(loading["mismatched_keys"])
+    )
 
 
 def _outputs_of_head(message: str, classes: int) -> int | None:
@@ -140,12 +196,12 @@ def _judge_left_out(location: str, model: Any, unexpected: Iterable[str]) -> lis
     trained = [name for name in left_out if name not in harmless]
     if trained:
         raise ExportError(
-            f"'{location}' holds weights that {type(model).__name__} does not use: {_listed(trained)}. Without them it "
-            "is not the model that was trained. If adapters were trained, merge them and save the merged model; if the "
+            f"'{location}' holds weights that {type(model).__name__} does not use: {listed(trained)}. Without them it "
+            "is not the model that was trained. If adapters were trained, export the folder of the adapter; if the "
             "checkpoint has a class of its own, save it with its code and export with --trust-remote-code; remove what "
             "is left over from elsewhere."
         )
-    return [f"left out, since they move no answer of a text classifier: {_listed(harmless)}"] if harmless else []
+    return [f"left out, since they move no answer of a text classifier: {listed(harmless)}"] if harmless else []
 
 
 def _judge_architecture(location: str, model: Any, named: Sequence[str], unexpected: Iterable[str]) -> list[str]:
@@ -193,6 +249,7 @@ def brief(error: Exception) -> str:
     return lines[0].rstrip(". ") + "."
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """The first of some names."""
     more = f" and {len(names) - WEIGHTS_SHOWN} more" if len(names) > WEIGHTS_SHOWN else ""
     return ", ".join(names[:WEIGHTS_SHOWN]) + more

@@ -27,7 +27,7 @@ PAGE_FILE = "report.html"
 WINDOW_ROWS = 8_192
 # Rows of one score shard, a multiple of the window.
 SHARD_ROWS = 8 * WINDOW_ROWS
-# Padded tokens per batch, raised to the maximum length where that is more. A CPU's caches favour small batches (on two
+# Padded tokens per batch; a text that is longer is a batch of its own. A CPU's caches favour small batches (on two
 # cores 512 scored news a quarter faster than 4,096), a GPU wants large ones.
 DEFAULT_BATCH_TOKENS = {"cpu": 512, "openvino": 512, "cuda": 65_536, "tensorrt": 65_536}
 # A GPU computes lengths of a multiple of eight at full speed, and is spared a shape for every length.
@@ -75,7 +75,8 @@ class RunConfig:
         encoding: codec of CSV, TSV and JSON, as Python names it; None takes UTF-8, and UTF-16 where it shows.
         label_map: JSON file that maps each label of the data to a label of the model, or to null (reject).
         labels_by_index: take the data's labels as class indices, whatever their names.
-        max_batch_tokens: cap on padded tokens per batch (rows x longest); None takes the provider's default.
+        max_batch_tokens: cap on padded tokens per batch (rows x longest), but for a text that is longer; None takes
+            what a probe found, or the provider's default.
         max_length: tokens kept of each text, special tokens included; None takes the model directory's.
         provider: execution provider; "auto" takes CUDA where it starts, else the CPU.
         provider_options: (name, value) pairs for the execution provider, as ONNX Runtime documents them.
@@ -89,7 +90,7 @@ class RunConfig:
         keep_text: write texts into the scores and the ranking.
         window_rows: rows tokenized and sorted together.
         shard_rows: rows of one score shard.
-        shard: (I, N) scores the I-th of N parts of the data, from 1; None scores all.
+        part: (I, N) scores the I-th of N parts of the data, from 1; None scores all.
         workers: processes that score shards side by side.
         skip_bad_files: leave out what cannot be read and go on, instead of stopping there.
         ranked_top: rank only this many of the most suspect rows; None ranks all.
@@ -123,7 +124,7 @@ class RunConfig:
     keep_text: bool = True
     window_rows: int = WINDOW_ROWS
     shard_rows: int = SHARD_ROWS
-    shard: tuple[int, int] | None = None
+    part: tuple[int, int] | None = None
     workers: int = 1
     skip_bad_files: bool = False
     ranked_top: int | None = None
@@ -141,8 +142,8 @@ class RunConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"--{name.replace('_', '-')} is {value}; it must be at least 1.")
-        if self.shard is not None and not 1 <= self.shard[0] <= self.shard[1]:
-            raise UsageError(f"--shard is {self.shard[0]}/{self.shard[1]}; it must be I/N with I from 1 to N.")
+        if self.part is not None and not 1 <= self.part[0] <= self.part[1]:
+            raise UsageError(f"--part is {self.part[0]}/{self.part[1]}; it must be I/N with I from 1 to N.")
         if self.provider not in PROVIDERS:
             raise UsageError(f"--provider is '{self.provider}'; it must be one of {', '.join(PROVIDERS)}.")
         if self.provider_options and self.provider in {"auto", "cpu"}:

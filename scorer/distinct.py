@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,18 +14,11 @@ import numpy.typing as npt
 from scorer.batching import IntArray
 
 Digests = npt.NDArray[np.bytes_]  # S16
-KnownTexts = npt.NDArray[Any]  # of `known_type`
 
 # Texts that are remembered at a time: some 40 MB for a few classes.
 MOST_TEXTS = 2**20
 # Logits that are remembered at a time; with thousands of classes there is room for fewer texts.
 MOST_LOGITS = 2**25
-
-
-def known_type(classes: int) -> np.dtype[Any]:
-    """What is known of a text that was computed: an element type with C logits, `exact` where they are of fp32."""
-    logits = ("logits", "<f4", (classes,))
-    return np.dtype([("digest", "S16"), ("n_tokens", "<i4"), ("truncated", "?"), ("exact", "?"), logits])
 
 
 def most_texts(classes: int) -> int:
@@ -42,15 +34,11 @@ def digests(texts: Sequence[str], pairs: Sequence[str] | None = None) -> Digests
 
 
 class DistinctTexts:
-    """Numbers distinct texts from 0, in the order of their first appearance.
+    """Numbers distinct texts from 0, in the order of their first appearance."""
 
-    Args:
-        known: S16 [D], texts that have the first numbers.
-    """
-
-    def __init__(self, known: Digests) -> None:
-        self._numbers = np.argsort(known, kind="stable").astype(np.int32)
-        self._digests = known[self._numbers]  # sorted
+    def __init__(self) -> None:
+        self._numbers = np.empty(0, np.int32)
+        self._digests: Digests = np.empty(0, "S16")  # sorted
 
     def __len__(self) -> int:
         """Distinct texts so far."""

@@ -15,21 +15,20 @@ from scorer.batching import Batch
 from scorer.classifier import OnnxClassifier
 from scorer.demo import demo_model
 from scorer.distribution import VERSION, install_command
-from scorer.errors import ScorerError
+from scorer.errors import ProviderError, ScorerError
+from scorer.exporters import choose_exporter
 from scorer.machine import allowed_threads, cgroup_cpus
-from scorer.model_directory import open_model_directory
+from scorer.model_directory import Exporter, open_model_directory
 from scorer.session import PROVIDER_NAMES, import_onnxruntime, installed_onnxruntime
 
 # Packages of each extra, by the name that pip knows.
 EXTRAS: Mapping[str, tuple[str, ...]] = {
-    "export": ("torch", "transformers", "optimum", "optimum-onnx", "onnx"),
-    "export-torch": ("torch", "transformers", "onnx", "onnxscript"),
+    "export": ("torch", "transformers", "onnx", "onnxscript"),
+    "export-optimum": ("torch", "transformers", "onnx", "optimum", "optimum-onnx"),
     "hub": ("datasets", "huggingface_hub"),
     "argilla": ("argilla",),
 }
-PURPOSES = {"export": "scorer export-onnx", "hub": "data sets of the hub", "argilla": "Argilla"}
-# An environment holds one of the extras that export; nobody is told to install the other.
-INSTEAD = {"export": "export-torch"}
+PURPOSES = {"hub": "data sets of the hub", "argilla": "Argilla"}
 CORE = ("numpy", "polars", "pyarrow", "tokenizers", "click", "rich")
 
 
@@ -43,6 +42,7 @@ class Diagnosis:
         onnxruntime: installed ONNX Runtime distributions and their versions.
         built_in_providers: providers that the installed package was built with.
         providers: for each provider this project knows, "starts" or why it does not.
+        exporter: what `scorer export-onnx` writes graphs with, or None where it cannot.
         cpus: CPUs of the machine.
         affinity: CPUs that this process may run on.
         cgroup_cpus: CPUs that the cgroup's quota grants, or None without a quota.
@@ -55,6 +55,7 @@ class Diagnosis:
     onnxruntime: Mapping[str, str]
     built_in_providers: tuple[str, ...]
     providers: Mapping[str, str]
+    exporter: Exporter | None
     cpus: int
     affinity: int
     cgroup_cpus: float | None
@@ -86,16 +87,24 @@ def diagnose() -> Diagnosis:
                 f"This machine has an NVIDIA device, but CUDA does not start: {providers['cuda']}. Install: "
                 f"pip uninstall -y onnxruntime, then {install_command('gpu')}"
             )
-    missing = {extra: [name for name in names if packages[name] is None] for extra, names in EXTRAS.items()}
+    exporter = None
+    try:
+        exporter = choose_exporter("auto")
+    except ProviderError:  # has been told
+        pass
+    except ScorerError as error:
+        advice.append(str(error))
     for extra, purpose in PURPOSES.items():
-        if missing[extra] and missing.get(INSTEAD.get(extra, extra)):
-            advice.append(f"For {purpose} ({', '.join(missing[extra])} missing): {install_command(extra)}")
+        missing = [name for name in EXTRAS[extra] if packages[name] is None]
+        if missing:
+            advice.append(f"For {purpose} ({', '.join(missing)} missing): {install_command(extra)}")
     return Diagnosis(
         python=f"{platform.python_version()} on {platform.platform()}",
         packages=packages,
         onnxruntime=installed_onnxruntime(),
         built_in_providers=built_in,
         providers=providers,
+        exporter=exporter,
         cpus=os.cpu_count() or 1,
         affinity=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         cgroup_cpus=cgroup_cpus(),
@@ -142,6 +151,7 @@ def diagnosis_lines(found: Diagnosis) -> list[str]:
     ]
     lines += [f"Provider {name:<14} {state}" for name, state in found.providers.items()]
     lines += [
+        f"Exporter                {found.exporter or 'none'}",
         "",
         f"CPUs {found.cpus}, allowed by affinity {found.affinity}, by cgroup {quota}: runs use {found.threads} threads",
     ]

@@ -23,7 +23,6 @@ import pyarrow.parquet as pq
 
 from scorer.batching import IntArray
 from scorer.classifier import Classifier
-from scorer.distinct import known_type
 from scorer.errors import DataError, ParityError
 from scorer.fidelity import Fidelity, kth_highest, log_odds, loss_of_log_odds, measure_fidelity
 from scorer.listener import Listener
@@ -210,9 +209,8 @@ class Rescoring:
         self._listener.info(f"Scoring {new.size:,} rows at the head again in fp32.")
         self._listener.started(new.size)
         shards = [part for shard in self._shards if (part := shard.among(new)).spans]
-        known = np.empty(0, known_type(len(self._exact.classifier.labels)))
         try:
-            with contextlib.closing(score_shards(self._exact, shards, new, known)) as windows:
+            with contextlib.closing(score_shards(self._exact, shards, new)) as windows:
                 self._writer.write_rescored(self._directory.rescored / f"round-{len(files):02d}.parquet", windows)
         finally:
             self._listener.finished()

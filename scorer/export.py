@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from scorer.checkpoint import Checkpoint, open_checkpoint
+from scorer.containers.one_logit import OneLogit
+from scorer.containers.place import Wishes
 from scorer.errors import OutputError, UsageError
 from scorer.exporters import ExporterChoice, choose_exporter, versions
 from scorer.fidelity import Fidelity
@@ -53,7 +55,8 @@ class ExportConfig:
     """One export.
 
     Attributes:
-        model: hub id, or folder of a checkpoint that `save_pretrained` wrote.
+        model: hub id or folder: of a checkpoint that `save_pretrained` wrote, a PEFT adapter, a SetFit model, a
+            CrossEncoder.
         output: model directory to write.
         optimize: graph optimization level.
         precision: number format of the weights.
@@ -64,6 +67,9 @@ class ExportConfig:
             allow, at most 512.
         calibration: file of texts to compare on; None takes the built-in ones.
         trust_remote_code: let the checkpoint's own Python code run.
+        tokenizer: hub id or folder of the tokenizer, where the checkpoint has none.
+        base: hub id or folder of an adapter's base model, where the adapter's own record does not find it.
+        one_logit: what a head of one logit is; "binary" says that sigmoid(logit) is the probability of class 1.
         overwrite: replace an earlier model directory.
     """
 
@@ -76,6 +82,9 @@ class ExportConfig:
     max_length: int | None = None
     calibration: Path | None = None
     trust_remote_code: bool = False
+    tokenizer: str | None = None
+    base: str | None = None
+    one_logit: OneLogit | None = None
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -88,9 +97,10 @@ class ExportConfig:
             ("--optimize", self.optimize, get_args(Optimization)),
             ("--precision", self.precision, get_args(Precision)),
             ("--exporter", self.exporter, get_args(ExporterChoice)),
+            ("--one-logit", self.one_logit, (None, *get_args(OneLogit))),
         ):
             if value not in possible:
-                raise UsageError(f"{option} is '{value}'; it must be one of {', '.join(possible)}.")
+                raise UsageError(f"{option} is '{value}'; it must be one of {', '.join(filter(None, possible))}.")
         if self.max_length is not None and self.max_length < 1:
             raise UsageError(f"--max-length is {self.max_length}; it must be at least 1.")
 
@@ -135,7 +145,7 @@ def _build(config: ExportConfig, exporter: Exporter, directory: Path, notify: Ca
         config.model,
         revision=config.revision,
         max_length=config.max_length,
-        trust_remote_code=config.trust_remote_code,
+        wishes=Wishes(config.trust_remote_code, config.tokenizer, config.base, config.one_logit),
     )
     for notice in checkpoint.notices:
         notify(notice)
@@ -234,6 +244,11 @@ def _contract(
 
 def _check_output(output: Path, *, overwrite: bool) -> None:
     """Refuse an output that holds anything but a model directory that may be replaced."""
+    try:
+        str(output).encode()
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(str(output)).decode("utf-8", "replace")
+        raise UsageError(f"the name '{shown}' (OUTPUT) is not valid UTF-8. Give another name.") from error
     if not output.exists():
         return
     if not output.is_dir():

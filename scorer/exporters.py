@@ -1,6 +1,6 @@
-"""Which exporter writes the graph: optimum's or torch's own, by what is installed. Exports nothing.
+"""Which exporter writes the graph: torch's own or optimum's, by what is installed. Exports nothing.
 
-optimum needs transformers 4.57, torch's exporter transformers 5; so an environment holds one of them. Imports neither.
+torch's exporter needs transformers 5, optimum 4.57; so an environment holds one of them. Imports neither.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from scorer.session import import_onnxruntime, installed_onnxruntime
 
 ExporterChoice = Literal["auto", "torch", "optimum"]
 # The extra that brings each exporter.
-EXTRAS: Mapping[Exporter, str] = {"optimum": "export", "torch": "export-torch"}
+EXTRAS: Mapping[Exporter, str] = {"torch": "export", "optimum": "export-optimum"}
 # module to import -> distribution that brings it
 REQUIRED: Mapping[Exporter, Mapping[str, str]] = {
+    "torch": {"torch": "torch", "transformers": "transformers", "onnx": "onnx", "onnxscript": "onnxscript"},
     "optimum": {
         "torch": "torch",
         "transformers": "transformers",
@@ -27,9 +28,9 @@ REQUIRED: Mapping[Exporter, Mapping[str, str]] = {
         "optimum": "optimum",
         "optimum.exporters.onnx": "optimum-onnx",
     },
-    "torch": {"torch": "torch", "transformers": "transformers", "onnx": "onnx", "onnxscript": "onnxscript"},
 }
 TRANSFORMERS_OF_TORCH = 5
+TRANSFORMERS_OF_OPTIMUM = "4.57"
 COMMON = ("torch", "transformers", "onnx", "tokenizers")
 OWN: Mapping[Exporter, tuple[str, ...]] = {"optimum": ("optimum", "optimum-onnx"), "torch": ("onnxscript",)}
 
@@ -38,21 +39,23 @@ def choose_exporter(wanted: ExporterChoice) -> Exporter:
     """The exporter that writes the graph, once it is certain that all it needs is installed.
 
     Args:
-        wanted: "auto" takes optimum where it is installed, and torch's own where transformers is of version 5.
+        wanted: "auto" takes optimum where it is installed, and torch's own elsewhere.
 
     Raises:
         MissingExtraError, ProviderError: a package is not installed.
         UsageError: the one wanted does not work with the installed transformers.
     """
     exporter: Exporter = _found() if wanted == "auto" else wanted
-    if exporter == "torch" and version("transformers") is not None and not _reads_for_torch():
+    installed = version("transformers")
+    if exporter == "torch" and installed is not None and not _reads_for_torch():
+        subject = "exporting" if wanted == "auto" else "--exporter torch"
         raise UsageError(
-            f"--exporter torch needs transformers {TRANSFORMERS_OF_TORCH}, and {version('transformers')} is installed. "
+            f"{subject} needs transformers {TRANSFORMERS_OF_TORCH}, and {installed} is installed. "
             f"{other_environment('torch')}"
         )
     if exporter == "optimum" and _reads_for_torch() and not _is_installed("optimum.exporters.onnx"):
         raise UsageError(
-            f"--exporter optimum needs transformers 4.57, and {version('transformers')} is installed. "
+            f"--exporter optimum needs transformers {TRANSFORMERS_OF_OPTIMUM}, and {installed} is installed. "
             f"{other_environment('optimum')}"
         )
     for module, distribution in REQUIRED[exporter].items():
@@ -82,9 +85,9 @@ def version(distribution: str) -> str | None:
 
 
 def _found() -> Exporter:
-    if _is_installed("optimum.exporters.onnx") or not _is_installed("transformers"):
-        return "optimum"
-    return "torch" if _reads_for_torch() else "optimum"
+    """The exporter that is installed, or that can be added without another transformers than the installed one."""
+    of_optimum = (version("transformers") or "").startswith(f"{TRANSFORMERS_OF_OPTIMUM}.")
+    return "optimum" if of_optimum or _is_installed("optimum.exporters.onnx") else "torch"
 
 
 def _reads_for_torch() -> bool:

@@ -2,15 +2,20 @@
 
 Fusion by construction, not by pattern: transformers 5 asks a function of our own for the attention of each layer, and
 this one writes `com.microsoft.MultiHeadAttention` into the traced graph. It is for tracing alone: the node has no
-PyTorch code behind it. Padding is taken to be on the right, as the collator puts it.
+PyTorch code behind it. Padding is taken to be on the right, as the collator puts it. Local attention is written as
+attributes of the node, which `scorer.long_attention` turns into what the operator knows.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from scorer.attention_window import CAUSAL, EVERYTHING, Window, measured_window, window_attributes
+
 # The name under which transformers finds the two functions below.
 NAME = "scorer"
+# Where a mask says which window it stands for.
+WINDOW = "scorer_window"
 # Arguments that attention functions are given and that change nothing in a pass without cache and gradients.
 HARMLESS = frozenset(
     {
@@ -48,7 +53,8 @@ def make_mask(  # noqa: PLR0917 — transformers' signature
     """What each query may look at: None, or a bool tensor that broadcasts to [B, n, T, S], true where it may.
 
     Causal masks leave the padding out: it is on the right, where no real token looks. Padding alone is [B, 1, 1, S],
-    which the operator takes as it is.
+    which the operator takes as it is. The mask of a window holds it, with the padding, as an attribute: a layer that is
+    given this very tensor needs none of its numbers, and what no layer reads is not written.
     """
     from transformers.masking_utils import bidirectional_mask_function, causal_mask_function, sdpa_mask
 
@@ -56,7 +62,7 @@ def make_mask(  # noqa: PLR0917 — transformers' signature
         return attention_mask[:, None, None, :]
     if mask_function is causal_mask_function and allow_is_causal_skip:
         return None
-    return sdpa_mask(
+    mask = sdpa_mask(
         batch_size,
         q_length,
         kv_length,
@@ -68,6 +74,11 @@ def make_mask(  # noqa: PLR0917 — transformers' signature
         allow_is_bidirectional_skip=False,
         **options,
     )
+    window = measured_window(mask_function) if (q_offset, kv_offset) == (0, 0) else None
+    if window is not None:
+        padded = attention_mask is not None and window.right > 0
+        setattr(mask, WINDOW, (window, attention_mask[:, None, None, :] if padded else None))
+    return mask
 
 
 def attend(  # noqa: PLR0917 — transformers' signature
@@ -106,19 +117,18 @@ def attend(  # noqa: PLR0917 — transformers' signature
     if strange:
         raise UnfusableError(f"its attention takes {', '.join(strange)}")
     batch, heads, length, width = query.shape
-    if key.shape[1] != heads:
-        groups = heads // key.shape[1]
-        key, value = _repeated(key, groups), _repeated(value, groups)
+    groups = heads // key.shape[1]
     causal = attention_mask is None and (getattr(module, "is_causal", True) if is_causal is None else bool(is_causal))
+    window, attention_mask = _window_and_mask(attention_mask, causal=causal)
     padding, bias = _padding_and_bias(attention_mask, position_bias, query, key)
     out = torch.onnx.ops.symbolic(
         "com.microsoft::MultiHeadAttention",
-        (_side_by_side(query), _side_by_side(key), _side_by_side(value), None, padding, bias),
+        (_side_by_side(query), _side_by_side(key, groups), _side_by_side(value, groups), None, padding, bias),
         attrs={
             "num_heads": heads,
             "scale": float(width**-0.5 if scaling is None else scaling),
-            "unidirectional": int(causal),
-        },
+        }
+        | window_attributes(window),
         dtype=query.dtype,
         shape=(batch, length, heads * value.shape[3]),
         version=1,
@@ -126,21 +136,25 @@ def attend(  # noqa: PLR0917 — transformers' signature
     return out.reshape(batch, length, heads, value.shape[3]), None
 
 
+def _window_and_mask(mask: Any, *, causal: bool) -> tuple[Window, Any]:
+    """The window of a layer, and what of its mask is left besides."""
+    if causal:
+        return CAUSAL, None
+    found: tuple[Window, Any] = getattr(mask, WINDOW, (EVERYTHING, mask))
+    return found
+
+
 def _matters(given: Any) -> bool:
     return given is not None and given is not False and not isinstance(given, str)
 
 
-def _repeated(states: Any, groups: int) -> Any:
-    """[B, m, S, d] to [B, n, S, d]: each key head for its group of query heads."""
+def _side_by_side(states: Any, groups: int = 1) -> Any:
+    """[B, m, T, d] to [B, T, m groups d]: heads beside each other, each as often as query heads share it."""
     batch, heads, length, width = states.shape
-    expanded = states[:, :, None].expand(batch, heads, groups, length, width)
-    return expanded.reshape(batch, heads * groups, length, width)
-
-
-def _side_by_side(states: Any) -> Any:
-    """[B, n, T, d] to [B, T, n d]."""
-    batch, heads, length, width = states.shape
-    return states.transpose(1, 2).reshape(batch, length, heads * width)
+    states = states.transpose(1, 2)
+    if groups > 1:
+        states = states[:, :, :, None].expand(batch, length, heads, groups, width)
+    return states.reshape(batch, length, heads * groups * width)
 
 
 def _padding_and_bias(mask: Any, position_bias: Any, query: Any, key: Any) -> tuple[Any, Any]:

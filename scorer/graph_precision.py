@@ -13,7 +13,7 @@ from scorer.layer_norm import SESSION_FUSION
 from scorer.one_query import PREFIX as ONE_POSITION_PREFIX
 from scorer.onnx_files import is_large, save
 
-# Fused operators with the error function; FastGelu takes the same inputs, a bias or none.
+# Operators with the error function; FastGelu takes the same inputs, a bias or none.
 GELU = ("BiasGelu", "Gelu")
 # Fusions to operators that a CPU alone has, and that are not quantized.
 CPU_FUSIONS = ("GemmActivationFusion",)
@@ -88,5 +88,6 @@ def fuse(graph: Path, *, fast_gelu: bool) -> None:
 
 def _approximate_gelu(model: Any) -> None:
     for node in model.graph.node:
-        if node.op_type in GELU and node.domain == "com.microsoft":
-            node.op_type = "FastGelu"
+        if node.op_type in GELU and (node.domain == "com.microsoft" or node.op_type == "Gelu"):
+            node.op_type, node.domain = "FastGelu", "com.microsoft"
+            del node.attribute[:]  # ONNX's own Gelu has one

@@ -28,7 +28,7 @@ DECISIVE_OPTIONS = (
     "provider",
     "provider_options",
     "limit",
-    "shard",
+    "part",
     "keep_text",
     "top_k_probabilities",
     "window_rows",

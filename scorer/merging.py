@@ -1,4 +1,4 @@
-"""Runs over parts of one data set (`--shard I/N`), joined: one ranking, one list of rejects, one account."""
+"""Runs over parts of one data set (`--part I/N`), joined: one ranking, one list of rejects, one account."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def merge(runs: Sequence[Path], output: Path, by: RankedBy, top: int | None, lis
     """Rank the rows of several finished runs together.
 
     Args:
-        runs: output directories of runs that differ in `--shard` alone.
+        runs: output directories of runs that differ in `--part` alone.
         output: directory that receives ranked.parquet, rejects.parquet and run.json.
         by: the score to rank by.
         top: rank only this many of the most suspect rows.
@@ -76,11 +76,11 @@ def _part(path: Path) -> _Part:
 def _refuse_strangers(parts: Sequence[_Part]) -> None:
     first, seen = parts[0], dict[int, _Part]()
     for part in parts:
-        found = differences({**first.manifest.fingerprint, "shard": None}, {**part.manifest.fingerprint, "shard": None})
+        found = differences({**first.manifest.fingerprint, "part": None}, {**part.manifest.fingerprint, "part": None})
         if found:
             raise UsageError(
                 f"'{part.directory.path}' does not belong to '{first.directory.path}': {'; '.join(found)}. Only runs "
-                "that differ in --shard alone are joined."
+                "that differ in --part alone are joined."
             )
         for shard in part.manifest.plan.shards:
             twin = seen.setdefault(shard.index, part)

@@ -111,7 +111,7 @@ def _write_torch_graph(
     model = onnx.load(graph)
     read_last_token(model)
     cut = optimize in {"O2", "O3"}
-    reason = rewrite(model, cut=cut)
+    reason = rewrite(model, cut=cut, longest=checkpoint.max_length)
     if cut and reason is not None:
         notify(f"the last layer is computed for all tokens: {reason}")
     save(model, graph)

@@ -42,6 +42,9 @@ class Names:
         node = self.producer.get(name)
         if node is not None and node.op_type == "Constant" and node.attribute[0].name == "value":
             return np.asarray(numpy_helper.to_array(node.attribute[0].t))
+        if node is not None and node.op_type == "Transpose":  # weights that are read both ways
+            values = self.constant(node.input[0])
+            return None if values is None else values.transpose(attribute(node, "perm", None))
         return None
 
     def integers(self, name: str) -> tuple[int, ...] | None:
@@ -121,6 +124,26 @@ def remove_idle_reshapes(model: Any) -> None:
         for index, name in enumerate(node.input):
             if name in same and name not in kept:
                 node.input[index] = same[name]
+
+
+def remove_idle_transposes(model: Any) -> None:
+    """Have readers of a transposition that undoes the one before it read what was there before both.
+
+    Args:
+        model: an ONNX model, changed in place; what becomes unread is left to `remove_unread`.
+    """
+    producer = {name: node for node in model.graph.node for name in node.output}
+    same: dict[str, str] = {}
+    for node in model.graph.node:
+        before = producer.get(node.input[0]) if node.op_type == "Transpose" else None
+        if before is None or before.op_type != "Transpose":
+            continue
+        first, second = (attribute(each, "perm", []) for each in (before, node))
+        if first and [first[axis] for axis in second] == sorted(first):
+            same[node.output[0]] = before.input[0]
+    for node in model.graph.node:
+        for index, name in enumerate(node.input):
+            node.input[index] = same.get(name, name)
 
 
 def _read(graph: Any) -> Iterator[str]:

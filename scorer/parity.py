@@ -87,7 +87,8 @@ def make_reference(checkpoint: Checkpoint, directory: Path, texts: Sequence[str]
     """
     chosen = proof_texts(checkpoint.tokenizer, texts, checkpoint.max_length)
     both = proof_pairs(chosen)
-    check_tokenizer_file(checkpoint.tokenizer, checkpoint.location, checkpoint.revision, chosen, both)
+    tokenizer, at = checkpoint.tokenizer, (checkpoint.tokenizer_location, checkpoint.tokenizer_revision)
+    check_tokenizer_file(tokenizer, *at, chosen, both)
     try:
         expected = expect(checkpoint, directory, chosen)
     except PyTorchError as error:

@@ -16,7 +16,6 @@ import numpy as np
 import pyarrow as pa
 
 from scorer.batching import IntArray
-from scorer.distinct import KnownTexts, known_type
 from scorer.errors import ModelError
 from scorer.inference import Careful, FailedTextsError, infer
 from scorer.prefetch import prefetch
@@ -30,52 +29,47 @@ EXACT_PRECISION = "fp32"
 ROWS_NAMED = 5
 
 
-def score_shards(
-    stages: Stages, shards: Iterable[Shard], only: IntArray | None = None, known: KnownTexts | None = None
-) -> Generator[ScoredWindow]:
+def score_shards(stages: Stages, shards: Iterable[Shard], only: IntArray | None = None) -> Generator[ScoredWindow]:
     """Score shards window by window, in input order, with every stage in a thread of its own.
+
+    A text that comes again within a shard is computed once. A shard's scores depend on its own rows alone.
 
     Args:
         stages: the parts of the loop.
         shards: what to score.
         only: int64, sorted; where it is given, no other rows than these are looked at.
-        known: texts that were computed before, of `known_type`; they and all that follow are computed once. None: each
-            shard stands on its own, so that its scores depend on its own rows alone.
     """
     stopped = threading.Event()
-    across = known is not None
-    if known is None:
-        known = np.empty(0, known_type(len(stages.classifier.labels)))
-    windows = prepare_windows(stages, shards, only, known, across=across)
-    return prefetch(_infer(stages, prefetch(windows), known, stopped), stopped=stopped)
+    windows = prepare_windows(stages, shards, only)
+    return prefetch(_infer(stages, prefetch(windows), stopped), stopped=stopped)
 
 
-def _infer(
-    stages: Stages, windows: Generator[Window], known: KnownTexts, stopped: threading.Event
-) -> Generator[ScoredWindow]:
+def _infer(stages: Stages, windows: Generator[Window], stopped: threading.Event) -> Generator[ScoredWindow]:
     """Inference and scores; the stage that everything else hides behind. Ends within a batch of being stopped."""
-    logits, exact = known["logits"].copy(), known["exact"].copy()  # of the distinct texts so far [D, C], [D]
+    no_logits, none_exact = np.empty((0, len(stages.classifier.labels)), np.float32), np.empty(0, np.bool_)
+    logits, exact = no_logits, none_exact  # of the distinct texts so far [D, C], [D]
     careful = Careful(stages.classifier, stages.exact)
     with contextlib.closing(windows):
         for window in windows:
             with stages.clock.stage("infer"):
-                new = window.new_texts.copy()
+                new = np.empty((window.new_lengths.size, logits.shape[1]), np.float32)
+                new_exact = np.empty(len(new), np.bool_)
                 advance = _even_progress(window, stages.progress)
                 try:
                     for batch, (answer, in_fp32) in infer(careful, window.batches, stages.streams):
-                        new["logits"][batch.rows], new["exact"][batch.rows] = answer, in_fp32
-                        advance(int(new["n_tokens"][batch.rows].sum()))
+                        new[batch.rows], new_exact[batch.rows] = answer, in_fp32
+                        advance(int(window.new_lengths[batch.rows].sum()))
                         if stopped.is_set():
                             return
                 except FailedTextsError as error:
                     raise ModelError(_at_rows(window, len(logits), error)) from error
             with stages.clock.stage("score"):
-                logits, exact = np.concatenate([logits, new["logits"]]), np.concatenate([exact, new["exact"]])
+                logits, exact = np.concatenate([logits, new]), np.concatenate([exact, new_exact])
                 scores = score(logits[window.numbers], window.labels)
                 precision = _precisions(stages.precision, exact[window.numbers])
             if window.forgets:
-                logits, exact = logits[:0].copy(), exact[:0]
-            yield ScoredWindow(window, scores, precision, new)
+                logits, exact = no_logits, none_exact
+            yield ScoredWindow(window, scores, precision)
 
 
 def _precisions(precision: str, exact: np.ndarray) -> pa.DictionaryArray:

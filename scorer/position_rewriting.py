@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from scorer.attention_window import EVERYTHING, set_window, window_of
 from scorer.one_query import PREFIX
-from scorer.onnx_names import Names, attribute, set_attribute
+from scorer.onnx_names import Names
 from scorer.position_choices import Choice
 from scorer.positionwise import OWN_AXES, needs_of
 
@@ -70,7 +71,7 @@ class Rewriting:
         if node.op_type in {"Reshape", "Expand"}:
             node.input[1] = self._with_one(node.input[1], axis)
         elif node.op_type == "MultiHeadAttention":
-            self._see_the_past(node)
+            self._see_its_window(node)
 
     def _with_one(self, target: str, axis: int) -> str:
         """A target shape with size 1 at an axis."""
@@ -79,21 +80,25 @@ class Rewriting:
             return self._constant([1 if index == axis else size for index, size in enumerate(sizes)])
         return self._add("ScatterElements", [target, self._constant([axis]), self._constant([1])])
 
-    def _see_the_past(self, node: Any) -> None:
-        """A causal attention's one query sees keys up to its position."""
-        if not attribute(node, "unidirectional", 0):
+    def _see_its_window(self, node: Any) -> None:
+        """The one query of a causal or local attention sees the keys around its position."""
+        window = window_of(node)
+        set_window(node, EVERYTHING)
+        if window == EVERYTHING or (window.is_causal and self._position == -1):
             return
-        set_attribute(node, "unidirectional", 0)
-        if self._position == -1:
-            return
-        if self._position == 0:
-            last = self._constant([0])  # [1]
-        else:
-            last = self._add("Unsqueeze", [str(self._position), self._constant([1])])  # int64 [B, 1]
         length = self._add("Gather", [self._add("Shape", [node.input[1]]), self._constant(1)], axis=0)
         keys = self._add("Range", [self._constant(0), length, self._constant(1)])  # int64 [S]
-        seen = self._add("Cast", [self._add("LessOrEqual", [keys, last])], to=INT32)  # [B, S]
         if self._position == 0:
+            at = self._constant([0])  # [1]
+        elif self._position == -1:
+            at = self._add("Sub", [length, self._constant([1])])  # [1]
+        else:
+            at = self._add("Unsqueeze", [str(self._position), self._constant([1])])  # int64 [B, 1]
+        last = self._add("Add", [at, self._constant(window.right)])
+        first = self._add("Sub", [at, self._constant(window.left)])
+        near = [self._add("LessOrEqual", [keys, last]), self._add("GreaterOrEqual", [keys, first])]
+        seen = self._add("Cast", [self._add("And", near)], to=INT32)  # [B, S]
+        if isinstance(self._position, int):
             rows = self._add("Shape", [node.input[0]], end=1)
             seen = self._add("Expand", [seen, self._add("Concat", [rows, self._constant([1])], axis=0)])
         inputs = [*node.input, *[""] * 6][: max(5, len(node.input))]

@@ -78,11 +78,6 @@ def prepare(config: RunConfig, listener: Listener | None = None) -> Job:
     with clock.stage("prepare"):
         model = open_model_directory(config.model)
         max_length = _max_length(config, model.contract)
-        if config.max_batch_tokens is not None and config.max_batch_tokens < max_length:
-            raise UsageError(
-                f"--max-batch-tokens {config.max_batch_tokens} is less than one text of --max-length {max_length} "
-                f"tokens. Raise it to {max_length} or more, or lower --max-length."
-            )
         threads = config.threads or allowed_threads()
         encoder = TextEncoder(
             model.tokenizer_file,
@@ -119,17 +114,9 @@ def prepare(config: RunConfig, listener: Listener | None = None) -> Job:
         classifier = open_classifier(config, model)
         device = classifier.device
         setting = None if earlier is None else setting_of(earlier.fingerprint, device, threads)
-        setting = setting or choose_setting(
-            model,
-            device,
-            threads,
-            max_length,
-            config=config,
-            rows=plan.rows,
-            notify=listener.info,
-            before_probe=classifier.close,  # the probe takes sessions of its own
-        )
-        if classifier.closed or setting.session_threads > 1:
+        setting = setting or choose_setting(model, device, threads, max_batch_tokens=config.max_batch_tokens)
+        if setting.session_threads > 1:
+            classifier.close()
             classifier = open_classifier(config, model, threads=setting.session_threads)
     fingerprint |= {"device": classifier.provider, **decisive(setting)}
     directory.refuse_another_run(earlier, fingerprint)
@@ -201,7 +188,7 @@ def _plan(config: RunConfig, source: Source) -> Plan:
         joined_rows=config.window_rows,
         limit=config.limit,
         skip_bad_files=config.skip_bad_files,
-    ).part(config.shard)
+    ).part(config.part)
 
 
 def _refuse_undecodable_names(config: RunConfig) -> None:

@@ -31,7 +31,6 @@ from scorer.shard_writer import ShardWriter, Written
 from scorer.shards import Finished
 from scorer.sources import LeftOut
 from scorer.tally import HEAD_ROWS, Tally
-from scorer.text_memory import TextMemory
 
 # Options of what is made of the shards; a finished run is ranked again when they change.
 STAGE_OPTIONS = ("ranked_top", "skip_bad_files", "rescore_top")
@@ -142,19 +141,17 @@ class _Progress:
 
 def _score_and_rank(progress: _Progress, started: float) -> RunReport:
     job, clock = progress.job, progress.job.stages.clock
-    alone = job.config.workers > 1 or len(job.plan.shards) == 1  # each shard, or the only one
-    memory = None if alone else TextMemory(job.directory, len(job.model.contract.label_names))
-    writer = _writer(job, memory)
+    writer = _writer(job)
     rescoring = _rescoring(job, writer, progress.listener)
     with clock.stage("judge"):
         fidelity = None if rescoring is None else rescoring.judge(job.config.allow_low_fidelity)
     scoring_started = time.perf_counter()
-    _write_shards(progress, writer, memory)
+    _write_shards(progress, writer)
     scoring_s = time.perf_counter() - scoring_started
     tally = progress.tally
     if tally.read == 0:
         raise DataError(f"nothing could be read; the first: {progress.left_out[0]}")
-    if tally.scored == 0 and job.config.shard is None:  # a part of the data may well be bad
+    if tally.scored == 0 and job.config.part is None:  # a part of the data may well be bad
         _raise_all_rejected(job, tally)
     refuse_changed_data(job.manifest.fingerprint, job.stages.source)
     asked = job.config.exact_rows(tally.scored)
@@ -207,7 +204,7 @@ def _rescoring(job: Job, writer: ShardWriter, listener: Listener) -> Rescoring |
     )
 
 
-def _write_shards(progress: _Progress, writer: ShardWriter, memory: TextMemory | None) -> None:
+def _write_shards(progress: _Progress, writer: ShardWriter) -> None:
     """Score and write the shards that are not done."""
     job, listener = progress.job, progress.listener
     if progress.keeps:
@@ -221,8 +218,7 @@ def _write_shards(progress: _Progress, writer: ShardWriter, memory: TextMemory |
     if job.config.workers > 1 and len(progress.left) > 1:
         engine = score_in_processes(job, writer, progress.left, listener)
     else:
-        skips = job.config.skip_bad_files
-        engine = score_here(job.stages, writer, progress.left, skip_bad_files=skips, memory=memory)
+        engine = score_here(job.stages, writer, progress.left, skip_bad_files=job.config.skip_bad_files)
     try:
         with contextlib.closing(engine) as told:
             for each in told:
@@ -230,10 +226,9 @@ def _write_shards(progress: _Progress, writer: ShardWriter, memory: TextMemory |
         progress.look()
     finally:
         listener.finished()
-    job.directory.forget_texts()
 
 
-def _writer(job: Job, memory: TextMemory | None) -> ShardWriter:
+def _writer(job: Job) -> ShardWriter:
     label_names, columns = job.model.contract.label_names, job.stages.source.columns
     return ShardWriter(
         job.directory,
@@ -243,7 +238,6 @@ def _writer(job: Job, memory: TextMemory | None) -> ShardWriter:
         top_k=job.config.top_k_probabilities,
         metadata={"label_names": label_names, "columns": dataclasses.asdict(columns), **_identity(job)},
         head_ends=job.plan.shards[0].first_row + HEAD_ROWS,
-        memory=memory,
     )
 
 

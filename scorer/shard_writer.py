@@ -13,14 +13,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from scorer import schema
-from scorer.distinct import KnownTexts
 from scorer.files import replacing, writing
 from scorer.scoring import Scores, highest
 from scorer.shards import RunDirectory
 from scorer.sources import Shard
 from scorer.stages import ScoredWindow
 from scorer.tally import Tally
-from scorer.text_memory import TextMemory
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,7 +47,6 @@ class ShardWriter:
         top_k: highest probabilities that are kept of each row; None keeps all.
         metadata: document put into every file's metadata.
         head_ends: rows before this one are the run's head; see `Tally`.
-        memory: keeps the texts computed for each shard; None where they are of no further use.
 
     Attributes:
         scores_schema: schema of the scores, with metadata.
@@ -66,9 +63,8 @@ class ShardWriter:
         top_k: int | None,
         metadata: Mapping[str, Any],
         head_ends: int,
-        memory: TextMemory | None = None,
     ) -> None:
-        self._directory, self._memory = directory, memory
+        self._directory = directory
         self._head_ends, self._top_k = head_ends, top_k
         self._label_names = tuple(label_names)
         document = schema.file_metadata(metadata)
@@ -85,19 +81,12 @@ class ShardWriter:
         """
         while (window := next(windows, None)) is not None:
             shard, tally = window.window.shard, Tally()
-            texts: list[KnownTexts] = []  # that are remembered
-            afresh = False
             with self._shard(shard, tally) as write:
                 while True:
                     write(window)
-                    texts.append(window.new_texts)
-                    if window.window.forgets:
-                        texts, afresh = [], True
                     counts = Tally.of(window, self._head_ends)
                     tally += counts
                     if window.window.ends_shard:
-                        if self._memory is not None:
-                            self._memory.save(shard, texts, afresh=afresh)
                         break
                     yield Written(shard, counts, ends_shard=False)
                     window = next(windows)
@@ -106,7 +95,7 @@ class ShardWriter:
     @contextlib.contextmanager
     def _shard(self, shard: Shard, tally: Tally) -> Iterator[Callable[[ScoredWindow], None]]:
         """A function that writes a window of the shard; `tally` is kept in the shard's metadata when all is written."""
-        # Left in reverse order: texts and rejects are in place before the scores declare the shard done.
+        # Left in reverse order: rejects are in place before the scores declare the shard done.
         with (
             writing(self._directory.path),
             self._replacing(self._directory.scores / shard.file_name, self.scores_schema) as scores,

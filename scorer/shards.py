@@ -75,11 +75,6 @@ class RunDirectory:
         return self.path / schema.MANIFEST_FILE
 
     @property
-    def texts(self) -> Path:
-        """Folder of the texts that are remembered from shard to shard, while shards are missing; see `TextMemory`."""
-        return self.path / ".texts"
-
-    @property
     def sorting(self) -> Path:
         """Folder of what does not fit into memory while the ranking is made."""
         return self.path / ".sorting"
@@ -213,16 +208,6 @@ class RunDirectory:
                 else:
                     item.unlink(missing_ok=True)
 
-    def forget_texts(self) -> None:
-        """Remove what was remembered of texts: no shard is missing.
-
-        Raises:
-            OutputError: it cannot be removed.
-        """
-        if self.texts.exists():
-            with writing(self.texts):
-                shutil.rmtree(self.texts)
-
     def write_text(self, file: Path, content: str) -> None:
         """Write a small file atomically."""
         with writing(file), replacing(file) as temporary:
@@ -236,9 +221,8 @@ class RunDirectory:
             for folder in (self.path, self.scores, self.rejects):
                 self._make(folder)
                 remove_unfinished(folder)
-            for folder in (self.rescored, self.texts):
-                if folder.exists():
-                    remove_unfinished(folder)
+            if self.rescored.exists():
+                remove_unfinished(self.rescored)
             shutil.rmtree(self.sorting, ignore_errors=True)
 
     def _make(self, folder: Path) -> None:
@@ -255,7 +239,7 @@ class RunDirectory:
 
     def _results(self) -> tuple[Path, ...]:
         files = (self.run_file, self.ranked, self.path / schema.REJECTS_FILE)
-        return (*files, self.scores, self.rescored, self.rejects, self.texts, self.manifest_file)
+        return (*files, self.scores, self.rescored, self.rejects, self.manifest_file)
 
 
 def in_order(parts: Iterable[Path]) -> list[Path]:

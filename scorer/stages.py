@@ -11,9 +11,8 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
-from scorer.batching import Batch, Encoded
+from scorer.batching import Batch, Encoded, IntArray
 from scorer.classifier import Classifier
-from scorer.distinct import KnownTexts
 from scorer.labels import LabelEncoder
 from scorer.scoring import LabelArray, Scores
 from scorer.sources import Shard, Source
@@ -34,8 +33,7 @@ class Window:
     Attributes:
         shard: the shard they belong to.
         ends_shard: whether they are its last.
-        forgets: whether texts and logits so far are forgotten after it: they are too many, or the next shard is to
-            stand on its own.
+        forgets: whether texts and logits so far are forgotten after it: the shard ends, or they are too many.
         records: accepted rows in the source schema [W].
         labels: int32 [W], class index of each accepted row.
         lengths: int32 [W], tokens of each accepted row.
@@ -43,7 +41,7 @@ class Window:
         numbers: int64 [W], for each accepted row the number of its text among the distinct texts that are remembered.
         batches: the D texts that are not remembered yet, padded, longest first; their `rows` count from 0 in the order
             of their numbers.
-        new_texts: [D], those texts, of `known_type`, with all but their logits.
+        new_lengths: int32 [D], tokens of those texts.
         rejects: rejected rows in the source schema, with a column `reason`.
     """
 
@@ -56,13 +54,13 @@ class Window:
     truncated: np.ndarray
     numbers: np.ndarray
     batches: tuple[Batch, ...]
-    new_texts: KnownTexts
+    new_lengths: IntArray
     rejects: pa.RecordBatch
 
     @property
     def tokens(self) -> int:
         """Real tokens that inference computes."""
-        return int(self.new_texts["n_tokens"].sum())
+        return int(self.new_lengths.sum())
 
     @property
     def padded_tokens(self) -> int:
@@ -78,13 +76,11 @@ class ScoredWindow:
         window: the rows.
         scores: their scores.
         precision: for each row the number format that its scores were computed in [W].
-        new_texts: [D], of `known_type`, the texts that were computed.
     """
 
     window: Window
     scores: Scores
     precision: pa.DictionaryArray
-    new_texts: KnownTexts
 
 
 class Clock:

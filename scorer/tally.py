@@ -57,7 +57,7 @@ class Tally:
         return cls(
             read=window.records.num_rows + window.rejects.num_rows,
             scored=window.records.num_rows,
-            distinct=window.new_texts.size,
+            distinct=window.new_lengths.size,
             truncated=int(window.truncated.sum()),
             tokens=window.tokens,
             padded_tokens=window.padded_tokens,

@@ -34,31 +34,8 @@ HAD_SEGMENTS = frozenset(
 ADDED = {"add_bos_token": ("bos_token", 0), "add_eos_token": ("eos_token", -1)}
 
 
-def give_segments(tokenizer: Any, location: str, revision: str | None, wrote: str | None) -> str | None:
-    """Have a tokenizer give segments, in place, where its class gave them in transformers 4 and does not in 5.
-
-    Args:
-        tokenizer: as the installed transformers loaded it.
-        location: hub id or folder.
-        revision: the hub commit, or None.
-        wrote: version of transformers that wrote the checkpoint, or None where nobody knows.
-
-    Returns:
-        What a person should know of it, or None where nothing was done.
-    """
-    reads = version("transformers")
-    if not (major_of(wrote) or TRANSFORMERS_OF_TORCH) < TRANSFORMERS_OF_TORCH <= (major_of(reads) or 0):
-        return None
-    names = list(tokenizer.model_input_names)
-    said = "model_input_names" in json.loads(_content(location, revision, SETTINGS_FILE) or "{}")
-    if said or "token_type_ids" in names or type(tokenizer).__name__.removesuffix("Fast") not in HAD_SEGMENTS:
-        return None
-    tokenizer.model_input_names = [names[0], "token_type_ids", *names[1:]]
-    return f"the second text of a pair is told from the first (token_type_ids), as transformers {wrote} did"
-
-
 def take_file(tokenizer: Any, location: str, revision: str | None, wrote: str | None) -> str | None:
-    """Have a SentencePiece tokenizer that another version of transformers wrote read from its file, in place.
+    """Have a tokenizer that another version of transformers wrote give what it gave there, in place.
 
     Args:
         tokenizer: as the installed transformers loaded it.
@@ -72,6 +49,24 @@ def take_file(tokenizer: Any, location: str, revision: str | None, wrote: str | 
     reads = version("transformers")
     if wrote is None or wrote == reads or (major_of(reads) or 0) < TRANSFORMERS_OF_TORCH:
         return None
+    done = (_take_ids(tokenizer, location, revision, wrote), _give_segments(tokenizer, location, revision, wrote))
+    return "; ".join(said for said in done if said is not None) or None
+
+
+def _give_segments(tokenizer: Any, location: str, revision: str | None, wrote: str) -> str | None:
+    """Have a tokenizer give segments where its class gave them in transformers 4 and does not in 5."""
+    if (major_of(wrote) or TRANSFORMERS_OF_TORCH) >= TRANSFORMERS_OF_TORCH:
+        return None
+    names = list(tokenizer.model_input_names)
+    said = "model_input_names" in json.loads(_content(location, revision, SETTINGS_FILE) or "{}")
+    if said or "token_type_ids" in names or type(tokenizer).__name__.removesuffix("Fast") not in HAD_SEGMENTS:
+        return None
+    tokenizer.model_input_names = [names[0], "token_type_ids", *names[1:]]
+    return f"texts of a pair are told apart (token_type_ids), as transformers {wrote} did"
+
+
+def _take_ids(tokenizer: Any, location: str, revision: str | None, wrote: str) -> str | None:
+    """Take a SentencePiece tokenizer from its file."""
     content = _content(location, revision)
     if content is None or not _of_sentencepiece(content):
         return None
@@ -119,7 +114,8 @@ def check_tokenizer_file(
         return
     plain = _without_limits(content, location)
     loaded = _without_limits(tokenizer.backend_tokenizer.to_str(), location)
-    for both in (*((text,) for text in texts), *pairs):
+    several: tuple[tuple[Any, ...], ...] = (*((text,) for text in texts), *pairs)
+    for both in several:
         if plain.encode(*both).ids != loaded.encode(*both).ids:
             raise ExportError(
                 f"the tokenizer.json of '{location}' and {type(tokenizer).__name__}, which transformers "

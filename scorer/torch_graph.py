@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from scorer import fused_attention
+from scorer.disentangled_attention import disentangled_as_one
 from scorer.errors import ExportError
 from scorer.traceable import traceable
 
@@ -58,7 +59,9 @@ def write_torch_graph(model: Any, inputs: Sequence[str], file: Path) -> bool:
     reasons = []
     for implementation in (fused_attention.NAME, "sdpa", "eager"):
         try:
-            with _attention(model, implementation), traceable(model):
+            fused = implementation == fused_attention.NAME
+            one_node = disentangled_as_one(model) if fused else contextlib.nullcontext()
+            with _attention(model, implementation), traceable(model), one_node:
                 program = _trace(model, inputs)
         except Exception as error:
             reasons.append(f"{implementation}: {_brief(error)}")

@@ -20,7 +20,7 @@ import numpy as np
 
 from scorer.batching import Batch, Encoded, batches
 from scorer.classifier import OnnxClassifier
-from scorer.config import DEFAULT_BATCH_TOKENS, LENGTH_MULTIPLE, Provider, RunConfig
+from scorer.config import DEFAULT_BATCH_TOKENS, LENGTH_MULTIPLE, Provider
 from scorer.files import replacing
 from scorer.inference import infer
 from scorer.model_directory import ModelDirectory
@@ -36,8 +36,6 @@ HOST_TOKENS, DEVICE_TOKENS = 8_192, 1_048_576
 ROUNDS = 3
 # Times the default's rate that another setting must reach to replace it: less is within a probe's noise.
 CLEARLY_FASTER = 1.05
-# A run of so many rows takes minutes on a CPU, and makes the probe of some seconds itself.
-TUNED_ROWS = 50_000
 # Lengths of the probe's texts in tokens: many short ones and few long ones, as corpora have them.
 MEDIAN_LENGTH, LENGTH_SPREAD = 40, 0.6
 
@@ -74,16 +72,15 @@ class Tuning:
     tokens_per_s: tuple[tuple[Setting, float], ...]
 
 
-def default_setting(device: str, threads: int, longest: int) -> Setting:
+def default_setting(device: str, threads: int) -> Setting:
     """What was fastest elsewhere: a thread per batch on a CPU, one large batch after the other on a GPU.
 
     Args:
         device: provider that is active, by its short name.
         threads: threads that may compute.
-        longest: tokens of the longest text, which every batch must have room for.
     """
     streams = threads if on_host(device) else 1
-    return Setting(streams, 1, max(DEFAULT_BATCH_TOKENS[device], longest))
+    return Setting(streams, 1, DEFAULT_BATCH_TOKENS[device])
 
 
 def on_host(device: str) -> bool:
@@ -95,36 +92,21 @@ def choose_setting(
     model: ModelDirectory,
     device: str,
     threads: int,
-    longest: int,
     *,
-    config: RunConfig,
-    rows: int,
-    notify: Callable[[str], None],
-    before_probe: Callable[[], None],
+    max_batch_tokens: int | None,
 ) -> Setting:
-    """The setting of a run: what it asks for, what a probe found, or the default; a long run makes the probe itself.
+    """The setting of a run: what it asks for, what `scorer tune` found, or the default.
 
     Args:
         model: the model directory.
         device: provider that is active, by its short name.
         threads: threads that may compute.
-        longest: tokens of the longest text.
-        config: the run.
-        rows: rows that it will score.
-        notify: is told of a probe.
-        before_probe: called before one is made.
+        max_batch_tokens: what the run asks for; None leaves it open.
     """
-    default = default_setting(device, threads, longest)
-    if config.max_batch_tokens is not None:
-        return dataclasses.replace(default, max_batch_tokens=config.max_batch_tokens)
-    kept = kept_setting(model, device, threads)
-    if kept is None and rows >= TUNED_ROWS:
-        notify("Looking for the fastest batches on this machine (once; kept beside the model).")
-        before_probe()
-        kept = tune(model, config.provider, threads, longest, _say_nothing)[0].best
-        notify(f"Kept: {kept}.")
-    kept = kept or default
-    return dataclasses.replace(kept, max_batch_tokens=max(kept.max_batch_tokens, longest))
+    default = default_setting(device, threads)
+    if max_batch_tokens is not None:
+        return dataclasses.replace(default, max_batch_tokens=max_batch_tokens)
+    return kept_setting(model, device, threads) or default
 
 
 def decisive(setting: Setting) -> dict[str, Any]:
@@ -177,13 +159,13 @@ def tune(
             )
         ) as classifier:
             device = classifier.device
-            for setting in _candidates(device, threads, session_threads, longest):
+            for setting in _candidates(device, threads, session_threads):
                 rates[setting] = _rate(classifier, setting, model.contract.pad_token_id, longest)
                 notify(f"{setting}: {rates[setting]:,.0f} tokens/s")
         if not on_host(device):
             break  # a GPU's sessions do not compute on threads
     best = max(rates, key=lambda setting: rates[setting])
-    default = default_setting(device, threads, longest)
+    default = default_setting(device, threads)
     if rates[best] < CLEARLY_FASTER * rates.get(default, 0.0):
         best = default
     _keep(model, device, threads, best, notify)
@@ -198,11 +180,11 @@ def kept_setting(model: ModelDirectory, device: str, threads: int) -> Setting | 
     return None
 
 
-def _candidates(device: str, threads: int, session_threads: int, longest: int) -> Iterator[Setting]:
-    """Settings of one session, each once: a batch has room for the longest text."""
+def _candidates(device: str, threads: int, session_threads: int) -> Iterator[Setting]:
+    """Settings of one session."""
     host = on_host(device)
     streams: Sequence[int] = (threads // session_threads,) if host else DEVICE_STREAMS
-    budgets = dict.fromkeys(max(longest, tokens) for tokens in (HOST_BATCH_TOKENS if host else DEVICE_BATCH_TOKENS))
+    budgets = HOST_BATCH_TOKENS if host else DEVICE_BATCH_TOKENS
     for count in streams:
         yield from (Setting(count, session_threads, tokens) for tokens in budgets)
 
@@ -260,7 +242,3 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def _say_nothing(_: str) -> None:
-    """A run tells the outcome alone."""

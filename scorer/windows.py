@@ -12,28 +12,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorer.batching import Encoded, IntArray, batches
-from scorer.distinct import DistinctTexts, KnownTexts, digests, most_texts
+from scorer.distinct import DistinctTexts, digests, most_texts
 from scorer.labels import MISSING, UNKNOWN
 from scorer.scoring import LabelArray
 from scorer.sources import Shard, read_shards
 from scorer.stages import Stages, TextEncoderLike, Window
 
 
-def prepare_windows(
-    stages: Stages, shards: Iterable[Shard], only: IntArray | None, known: KnownTexts, *, across: bool
-) -> Generator[Window]:
+def prepare_windows(stages: Stages, shards: Iterable[Shard], only: IntArray | None) -> Generator[Window]:
     """Windows of shards, in input order.
 
     Args:
         stages: the parts of the loop.
         shards: what to read.
         only: int64, sorted; where it is given, no other rows than these are looked at.
-        known: texts that were computed before.
-        across: whether texts are remembered from shard to shard.
     """
     records = read_shards(stages.source, shards, stages.window_rows)
     most = most_texts(len(stages.classifier.labels))
-    seen, done = _SeenTexts(stages.encoder, known), 0
+    seen, done = _SeenTexts(stages.encoder), 0
     while True:
         with stages.clock.stage("read"):
             found = next(records, None)
@@ -46,10 +42,10 @@ def prepare_windows(
             start, stop = np.searchsorted(only, [rows[0], rows[-1] + 1])
             batch = batch.filter(pa.array(np.isin(rows, only[start:stop])))
         ends_shard = done == shard.rows
-        forgets = len(seen) >= most or (ends_shard and not across)
+        forgets = ends_shard or len(seen) >= most
         yield _prepare_window(stages, shard, seen, batch, ends_shard=ends_shard, forgets=forgets)
         if forgets:
-            seen = _SeenTexts(stages.encoder, known[:0])
+            seen = _SeenTexts(stages.encoder)
         if ends_shard:
             done = 0
 
@@ -59,34 +55,29 @@ class _SeenTexts:
 
     Args:
         encoder: tokenizes.
-        known: texts that came before.
 
     Attributes:
         lengths: int32 [D], tokens of the distinct texts so far.
         truncated: bool [D], which of them were cut.
     """
 
-    def __init__(self, encoder: TextEncoderLike, known: KnownTexts) -> None:
-        self._encoder, self._type = encoder, known.dtype
-        self._distinct = DistinctTexts(known["digest"])
-        self.lengths = known["n_tokens"].copy()
-        self.truncated = known["truncated"].copy()
+    def __init__(self, encoder: TextEncoderLike) -> None:
+        self._encoder = encoder
+        self._distinct = DistinctTexts()
+        self.lengths = np.empty(0, np.int32)
+        self.truncated = np.empty(0, np.bool_)
 
     def __len__(self) -> int:
         """Distinct texts so far."""
         return len(self._distinct)
 
-    def add(self, texts: list[str], pairs: list[str] | None) -> tuple[IntArray, KnownTexts, Encoded]:
-        """Numbers of a window's texts, int64 [W], and those that are new: what is known of them and their token ids."""
-        keys = digests(texts, pairs)
-        numbers, new = self._distinct.add(keys)
+    def add(self, texts: list[str], pairs: list[str] | None) -> tuple[IntArray, Encoded]:
+        """Numbers of a window's texts, int64 [W], and the token ids of those that are new."""
+        numbers, new = self._distinct.add(digests(texts, pairs))
         encoded = self._encoder.encode([texts[i] for i in new], None if pairs is None else [pairs[i] for i in new])
-        new_texts = np.zeros(new.size, self._type)
-        new_texts["digest"], new_texts["n_tokens"] = keys[new], encoded.lengths
-        new_texts["truncated"] = encoded.truncated
-        self.lengths = np.concatenate([self.lengths, new_texts["n_tokens"]])
+        self.lengths = np.concatenate([self.lengths, encoded.lengths.astype(np.int32)])
         self.truncated = np.concatenate([self.truncated, encoded.truncated])
-        return numbers, new_texts, encoded
+        return numbers, encoded
 
 
 def _prepare_window(
@@ -104,7 +95,7 @@ def _prepare_window(
     with clock.stage("tokenize"):
         texts = records.column("text").to_pylist()
         pairs = records.column("text_pair").to_pylist() if "text_pair" in records.schema.names else None
-        numbers, new_texts, encoded = seen.add(texts, pairs)
+        numbers, encoded = seen.add(texts, pairs)
         read = seen.lengths[numbers] > 0  # of others, the tokenizer leaves nothing
         if not read.all():
             nothing = records.filter(pa.array(~read))
@@ -123,7 +114,7 @@ def _prepare_window(
         truncated=seen.truncated[numbers],
         numbers=numbers,
         batches=padded,
-        new_texts=new_texts,
+        new_lengths=encoded.lengths,
         rejects=rejects,
     )
 

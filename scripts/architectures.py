@@ -137,7 +137,7 @@ def read(folder: Path) -> dict[str, Any]:
     ids = [*known["ids"], *known["pair_ids"]]
     try:
         checkpoint = open_checkpoint(str(folder / "checkpoint"))
-        check_tokenizer_file(checkpoint.tokenizer, checkpoint.location, None, known["texts"], known["pairs"])
+        check_tokenizer_file(checkpoint.tokenizer, checkpoint.tokenizer_location, None, known["texts"], known["pairs"])
     except ScorerError as error:
         return found | {"result": "refused", "reason": str(error).replace(str(folder), "…")}
     differences, other = [0.0], 0

@@ -76,8 +76,16 @@ def make_checkpoint(
     model = AutoModelForSequenceClassification.from_config(AutoConfig.for_model(kind, **fields | config))
     _spread_logits(model)
     model.save_pretrained(directory)
-    tokenizer.save_pretrained(directory)
+    save_tokenizer(tokenizer, directory)
     return directory
+
+
+def save_tokenizer(tokenizer: Any, directory: Path) -> None:
+    """Save a tokenizer as its class builds it, which is another than the one given in transformers 5."""
+    from transformers import AutoTokenizer
+
+    tokenizer.save_pretrained(directory)
+    AutoTokenizer.from_pretrained(directory).save_pretrained(directory)
 
 
 def make_headless_checkpoint(directory: Path) -> Path:
@@ -171,7 +179,7 @@ def _shape(kind: str) -> dict[str, Any]:
             "bos_token_id": 0,
             "eos_token_id": 0,
         }
-    shape = {
+    shape: dict[str, Any] = {
         "hidden_size": HIDDEN,
         "num_hidden_layers": 2,
         "num_attention_heads": 2,

@@ -42,12 +42,26 @@ def model() -> Path:
 @pytest.fixture(scope="session")
 def agnews_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The real news classifier, exported once; it has not seen the rows of fold 1."""
-    pytest.importorskip("torch", reason="needs the extra `export`")
+    pytest.importorskip("torch", reason="needs an extra that exports")
     from scorer import ExportConfig, export_onnx
 
     out = tmp_path_factory.mktemp("agnews") / "model"
     export_onnx(ExportConfig(model=str(SHARED / "models" / "agnews-minilm-fold0"), output=out))
     return out
+
+
+@pytest.fixture(scope="session")
+def kept_graphs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Have torch trace a model once for all tests of a session that export it: equal models have equal graphs.
+
+    A module that repeats exports asks for it; a test that changes how graphs are traced must not.
+    """
+    from kept_graphs import keep_graphs
+
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "graphs"  # test processes share it
+    with keep_graphs(folder):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -636,11 +636,6 @@ def labels_that_are_all_outside_the_model(bench: Bench) -> list[object]:
 # --- options ----------------------------------------------------------------------------------------------------
 
 
-@case(UsageError, "--max-batch-tokens 4 is less than one text", "Raise it")
-def budget_below_one_text(bench: Bench) -> list[object]:
-    return bench.run(bench.good(), "--max-batch-tokens", 4)
-
-
 @case(UsageError, "--max-length is 0", "at least 1")
 def max_length_of_zero(bench: Bench) -> list[object]:
     return bench.run(bench.good(), "--max-length", 0)
@@ -736,19 +731,19 @@ def output_in_an_object_store(bench: Bench) -> list[object]:
     return ["run", bench.model, bench.good(), "--output", "s3://bucket/out"]
 
 
-@case(UsageError, "--shard", "'3'", "I/N")
+@case(UsageError, "--part", "'3'", "I/N")
 def shard_that_is_one_number(bench: Bench) -> list[object]:
-    return bench.run(bench.good(), "--shard", "3")
+    return bench.run(bench.good(), "--part", "3")
 
 
-@case(UsageError, "--shard is 5/4", "from 1 to N")
+@case(UsageError, "--part is 5/4", "from 1 to N")
 def shard_beyond_the_last(bench: Bench) -> list[object]:
-    return bench.run(bench.good(), "--shard", "5/4")
+    return bench.run(bench.good(), "--part", "5/4")
 
 
-@case(UsageError, "--shard 2/4", "only 1 shards", "no more parts")
+@case(UsageError, "--part 2/4", "only 1 shards", "no more parts")
 def more_parts_than_shards(bench: Bench) -> list[object]:
-    return bench.run(bench.good(), "--shard", "2/4")
+    return bench.run(bench.good(), "--part", "2/4")
 
 
 @case(DataError, "cannot read", "data.parquet", "as Parquet")
@@ -1176,7 +1171,7 @@ def export_of_label_studio_with_annotations_of_another_form(bench: Bench) -> lis
 
 @case(ExportError, "no config.json", "save_pretrained")
 def export_of_a_folder_that_is_no_checkpoint(bench: Bench) -> list[object]:
-    pytest.importorskip("optimum")
+    pytest.importorskip("torch")
     return ["export-onnx", bench.path, bench.out]
 
 

@@ -1,8 +1,9 @@
-"""An export compared with a recording: what the process that saved the checkpoint read and answered (see `recording`)."""
+"""An export compared with a recording: what the process that saved a checkpoint read and answered (`recording`)."""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -97,4 +98,4 @@ def compare(folder: Path, directory: ModelDirectory) -> Comparison:
 def rows_of(encoded: Encoded) -> list[list[int]]:
     """Token ids of each row."""
     bounds = encoded.offsets
-    return [encoded.ids[start:stop].tolist() for start, stop in zip(bounds[:-1], bounds[1:], strict=True)]
+    return [encoded.ids[start:stop].tolist() for start, stop in itertools.pairwise(bounds)]

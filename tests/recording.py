@@ -28,12 +28,17 @@ from worlds import TOKENIZERS, VARIANTS, Variant
 TEXTS, PAIRS = 150, 24
 LABELS = ("politics", "sports", "science")
 ODD = (
-    "", " ", "  two  leading, and   three", "trailing   ", "\ttab\tbed\t", "line\nbreak\r\nand\n\nmore", "no\u00a0break",
-    "zero\u200bwidth\u200d joiner", "\ufeffmark first", "a\u0000b \u0007", "e\u0301te\u0301 caf\u00e9 na\u00efve",
-    "\u0130stanbul STRASSE \u1e9e \u01c5", "\ufb01ne \uff26\uff35\uff2c\uff2c \u2460 \u00bd", "\U0001f468\u200d\U0001f469\u200d\U0001f467 love \u2764\ufe0f",
+    "", " ", "  two  leading, and   three",
+    "trailing   ", "\ttab\tbed\t", "line\nbreak\r\nand\n\nmore", "no\u00a0break",
+    "\ufeffmark first",
+    "zero\u200bwidth\u200d joiner", "a\u0000b \u0007", "e\u0301te\u0301 caf\u00e9 na\u00efve",
+    "\u0130stanbul STRASSE \u1e9e \u01c5", "\ufb01ne \uff26\uff35\uff2c\uff2c \u2460 \u00bd",
+    "\U0001f468\u200d\U0001f469\u200d\U0001f467 love \u2764\ufe0f",
     "##ing @@ \u2581x \u0120y </w>", "\u3002\u3001\uff01", ".", "\u0301", "\u202eright\u202c", "12345 6,789.01 007",
-    "don't can't he'll I'm we've", "don 't do n't . No , thanks ! ok ?", "Hello  World", "hello world", "HELLO WORLD", " hello", "hello ",
-    "x = {'a': [1, 2]}  # <br/>", "https://example.org/a?b=c&d=%20", "\u4eca\u5929\u6c14\u597d", "\uac00\ub098\ub2e4 \ud83d".encode("utf-8", "ignore").decode(),
+    "don't can't he'll I'm we've", "don 't do n't . No , thanks ! ok ?", "Hello  World", "hello world",
+    "HELLO WORLD", " hello", "hello ",
+    "x = {'a': [1, 2]}  # <br/>", "https://example.org/a?b=c&d=%20", "\u4eca\u5929\u6c14\u597d",
+    "\uac00\ub098\ub2e4 \ud83d".encode("utf-8", "ignore").decode(),
 )  # fmt: skip
 
 

@@ -9,22 +9,28 @@ import polars as pl
 import pytest
 
 onnx = pytest.importorskip("onnx", reason="needs the extra `export`")
-pytest.importorskip("torch", reason="needs the extra `export`")
-pytest.importorskip("optimum", reason="needs the extra `export`")
+pytest.importorskip("torch", reason="needs an extra that exports")
 
 from checkpoints import KINDS, TRAINING_TEXT, make_checkpoint
 from torch_reference import torch_losses
 
 from scorer import ExportConfig, RunConfig, export_onnx, score
+from scorer.exporters import choose_exporter
 from scorer.model_directory import open_model_directory
+
+pytestmark = pytest.mark.usefixtures("kept_graphs")
 
 LABELS = ("politics", "sports", "science")
 LOSS_TOLERANCE = 1e-4
-# Architectures without segments (DeBERTa-v2 by its default configuration); to the others a pair's second text is 1.
-WITHOUT_TOKEN_TYPES = {"distilbert", "roberta", "xlm-roberta", "mpnet", "deberta-v2"}
-
-# Architectures whose attention optimum fuses and whose head reads the first token.
-FIRST_TOKEN = {"bert", "distilbert", "roberta", "xlm-roberta", "electra", "albert"}
+EXPORTER = choose_exporter("auto")  # an environment holds one; the tests run in both
+# Architectures whose tokenizer gives segments, to a pair's second text 1, in the transformers that each exporter needs.
+SEGMENTS = {"optimum": {"bert", "electra", "albert"}, "torch": {"bert", "electra"}}[EXPORTER]
+# Architectures whose last layer is cut: optimum fuses their attention and their head reads the first token; torch's
+# exporter does so for any one position.
+ONE_POSITION = {
+    "optimum": {"bert", "distilbert", "roberta", "xlm-roberta", "electra", "albert"},
+    "torch": set(KINDS),
+}[EXPORTER]
 
 
 def rows() -> pl.DataFrame:
@@ -81,12 +87,14 @@ def test_losses_equal_pytorch(exported: tuple[str, Path, Path], tmp_path: Path, 
 def test_token_types_are_fed_only_where_the_graph_has_them(exported: tuple[str, Path, Path]) -> None:
     kind, _, model = exported
     inputs = open_model_directory(model).contract.graph_inputs
-    assert ("token_type_ids" in inputs) == (kind not in WITHOUT_TOKEN_TYPES)
+    assert ("token_type_ids" in inputs) == (kind in SEGMENTS)
 
 
-def test_the_last_layer_is_cut_to_the_first_token_where_attention_is_fused(exported: tuple[str, Path, Path]) -> None:
+def test_the_last_layer_is_cut_where_it_can_be(exported: tuple[str, Path, Path]) -> None:
     kind, _, model = exported
     contract = open_model_directory(model).contract
-    assert contract.one_position == (kind in FIRST_TOKEN)
+    assert contract.exporter == EXPORTER
+    assert contract.one_position == (kind in ONE_POSITION)
     operators = {node.op_type for node in onnx.load(model / "model.onnx").graph.node}
-    assert ("FusedMatMul" in operators) == (kind in FIRST_TOKEN)
+    if EXPORTER == "optimum":
+        assert ("FusedMatMul" in operators) == (kind in ONE_POSITION)

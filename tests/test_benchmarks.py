@@ -16,6 +16,7 @@ sys.path.insert(0, str(BENCHMARKS))
 
 import environments
 import rounds
+from charts import has_chart
 from contenders import NAMES, NOTEBOOK
 from job import Job, contender
 from presentation import END, PAGES, block, markdown
@@ -138,4 +139,4 @@ def test_pages_show_what_the_results_say(file: Path) -> None:
     for page in pages:
         expected = f"<!-- results {file.name} -->\n{block(document, file, page)}\n{END}"
         assert expected in page.read_text(encoding="utf-8"), f"run: python benchmarks/presentation.py {file}"
-    assert file.with_suffix(".png").is_file()
+    assert file.with_suffix(".png").is_file() == has_chart(document)

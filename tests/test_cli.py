@@ -22,6 +22,7 @@ from scorer import errors
 from scorer.cli import cli
 from scorer.demo import demo_corpus
 from scorer.distribution import DISTRIBUTION, install_command
+from scorer.doctor import diagnose
 from scorer.schema import REJECT_REASONS, scores_schema
 
 REPOSITORY = Path(__file__).parents[1]
@@ -150,6 +151,14 @@ def test_doctor_says_what_starts(scorer: Scorer) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"^Provider cpu\s+starts$", done.stdout, re.MULTILINE)
     assert re.search(r"^onnxruntime|ONNX Runtime packages +onnxruntime", done.stdout, re.MULTILINE)
+    assert re.search(r"^Exporter +(torch|optimum|none)$", done.stdout, re.MULTILINE)
+
+
+def test_doctor_says_what_to_install_for_exports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    found = diagnose()
+    assert found.exporter is None
+    assert [line for line in found.advice if "pip install 'scorer-onnx[export" in line]
 
 
 def test_demo_finds_the_planted_errors_and_says_what_to_do_next(scorer: Scorer, tmp_path: Path) -> None:

@@ -10,17 +10,20 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 from test_pipeline import NAMES, CodePoints
 
 from scorer import RunConfig, score
 from scorer.batching import Batch
 from scorer.config import EXACT_ROWS
+from scorer.engines.local import score_here
 from scorer.errors import ModelError, ParityError
 from scorer.exact_head import PILOT_FILE, Rescoring
 from scorer.labels import resolve_labels
 from scorer.listener import Silence
 from scorer.pipeline import score_shards
+from scorer.prepare import prepare
 from scorer.ranking import rank
 from scorer.shard_writer import ShardWriter
 from scorer.shards import RunDirectory
@@ -237,6 +240,39 @@ def test_a_run_that_ended_while_it_rescored_goes_on(int8_model: Path, corpus_fil
     ranked = [pl.read_parquet(each.output / "ranked.parquet") for each in (one, two)]
     assert ranked[0].equals(ranked[1])
     assert not list((two.output / "rescored").glob(".*"))
+
+
+def test_int8_scores_are_the_same_in_one_process_in_several_and_in_any_order_of_the_shards(
+    int8_model: Path, corpus: pl.DataFrame, tmp_path: Path
+) -> None:
+    file = tmp_path / "repeats.parquet"
+    pl.concat([corpus, corpus.sample(fraction=1.0, shuffle=True, seed=3)]).write_parquet(file)
+    options = {"rescore_top": "0", "shard_rows": 100, "window_rows": 50, "threads": 2}
+    one = config(int8_model, file, tmp_path / "one", **options)
+    score(one)
+    score(dataclasses.replace(one, output=tmp_path / "several", workers=2))
+    job = prepare(dataclasses.replace(one, output=tmp_path / "reversed"))
+    with job.directory.opened(job.manifest, overwrite=False, notify=lambda _: None):
+        metadata = {"label_names": job.model.contract.label_names}
+        writer = ShardWriter(
+            job.directory,
+            job.model.contract.label_names,
+            pairs=False,
+            keep_text=True,
+            top_k=None,
+            metadata=metadata,
+            head_ends=0,
+        )
+        for _ in score_here(job.stages, writer, reversed(job.plan.shards), skip_bad_files=False):
+            pass
+    parts = sorted(part.name for part in (tmp_path / "one" / "scores").iterdir())
+    assert len(parts) == 2 * corpus.height // 100
+    for name in parts:
+        expected, *others = (
+            pq.read_table(tmp_path / run / "scores" / name).replace_schema_metadata()
+            for run in ("one", "several", "reversed")
+        )
+        assert all(other.equals(expected) for other in others), name
 
 
 @pytest.mark.parametrize(

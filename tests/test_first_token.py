@@ -9,8 +9,7 @@ import pytest
 
 onnx = pytest.importorskip("onnx", reason="needs the extra `export`")
 ort = pytest.importorskip("onnxruntime")
-pytest.importorskip("torch", reason="needs the extra `export`")
-pytest.importorskip("optimum", reason="needs the extra `export`")
+pytest.importorskip("optimum.exporters.onnx", reason="of optimum's exporter: scripts/optimum_tests")
 
 from checkpoints import make_checkpoint
 

@@ -213,7 +213,7 @@ def test_parts_of_joined_shards_are_ranked_together(bag: Path, corpus: pl.DataFr
         window_rows=20,
     )
     score(config)
-    parts = [dataclasses.replace(config, output=tmp_path / f"part-{n}", shard=(n, 3)) for n in (1, 2, 3)]
+    parts = [dataclasses.replace(config, output=tmp_path / f"part-{n}", part=(n, 3)) for n in (1, 2, 3)]
     for part in parts:
         score(part)
     merge([part.output for part in parts], tmp_path / "merged", "loss", None, Silence())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-onnx = pytest.importorskip("onnx", reason="needs the extra `export`")
+onnx = pytest.importorskip("onnx", reason="needs an extra that exports")
 ort = pytest.importorskip("onnxruntime")
 
 from onnx import TensorProto, helper

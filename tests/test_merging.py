@@ -32,7 +32,7 @@ def config(model: Path, corpus: pl.DataFrame, tmp_path: Path) -> RunConfig:
 @pytest.fixture
 def parts(config: RunConfig, tmp_path: Path) -> list[Path]:
     runs = [
-        dataclasses.replace(config, output=tmp_path / f"part-{part}", shard=(part, PARTS))
+        dataclasses.replace(config, output=tmp_path / f"part-{part}", part=(part, PARTS))
         for part in range(1, PARTS + 1)
     ]
     for run in runs:
@@ -59,9 +59,9 @@ def test_parts_are_joined_on_the_command_line(
     assert joined.height == 50
     assert joined["normalized_margin"].is_sorted()
     assert scorer("show", tmp_path / "joined").returncode == 0
-    part = scorer("run", config.model, *config.data, "-o", tmp_path / "again", "--shard", "2/3")
+    part = scorer("run", config.model, *config.data, "-o", tmp_path / "again", "--part", "2/3")
     assert part.returncode == UsageError.exit_code  # one shard of 65,536 rows
-    assert "--shard 2/3: the data make only 1 shards" in part.stderr
+    assert "--part 2/3: the data make only 1 shards" in part.stderr
 
 
 def test_a_missing_part_is_said(parts: list[Path], tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_missing_part_is_said(parts: list[Path], tmp_path: Path) -> None:
 def test_what_does_not_belong_together_is_not_joined(config: RunConfig, parts: list[Path], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"hold the same rows \(from row 0 on\)"):
         merge([*parts, parts[0]], tmp_path / "joined", "loss", None, Silence())
-    score(dataclasses.replace(config, output=tmp_path / "other", max_length=9, shard=(1, PARTS)))
+    score(dataclasses.replace(config, output=tmp_path / "other", max_length=9, part=(1, PARTS)))
     with pytest.raises(UsageError, match=r"does not belong to .*--max-length was 128 and is 9|was 9 and is 128"):
         merge([parts[1], tmp_path / "other"], tmp_path / "joined", "loss", None, Silence())
     with pytest.raises(OutputError, match="holds a run of its own"):
@@ -94,6 +94,6 @@ def test_a_part_whose_rows_are_all_bad_still_has_its_account(config: RunConfig, 
     frame.with_columns(text=pl.when(pl.int_range(pl.len()) < 180).then(None).otherwise("text")).write_parquet(
         config.data[0]
     )
-    report = score(dataclasses.replace(config, shard=(1, PARTS)))
+    report = score(dataclasses.replace(config, part=(1, PARTS)))
     assert (report.counts.read, report.counts.scored) == (180, 0)
     assert json.loads((config.output / "run.json").read_text())["counts"]["rejected"] == 180

@@ -13,7 +13,6 @@ import polars as pl
 import pytest
 
 from scorer.batching import Batch, Encoded
-from scorer.distinct import KnownTexts, known_type
 from scorer.labels import resolve_labels
 from scorer.pipeline import score_shards
 from scorer.prefetch import prefetch
@@ -62,7 +61,6 @@ def run(
     budget: int = 256,
     streams: int = 1,
     classifier: SumOfIds | None = None,
-    known: KnownTexts | None = None,
 ) -> list[ScoredWindow]:
     source = Source((ParquetTable(str(file)),), Columns("text", None, "label", None), None, "test")
     plan = plan_source(source, shard_rows=shard_rows, limit=None)
@@ -81,7 +79,7 @@ def run(
         clock=Clock(),
         progress=lambda rows, tokens: None,
     )
-    return list(score_shards(stages, plan.shards, known=known))
+    return list(score_shards(stages, plan.shards))
 
 
 def losses(windows: list[ScoredWindow]) -> dict[int, float]:
@@ -141,20 +139,6 @@ def test_a_text_is_computed_once_per_shard_and_its_loss_follows_each_given_label
     apart = losses(run(tmp_path / "data.parquet", window_rows=1, shard_rows=1, classifier=classifier))
     assert sum(rows for rows, _ in classifier.shapes) == 200  # nothing is carried from shard to shard
     assert found == apart
-    classifier.shapes.clear()
-    nothing = np.empty(0, known_type(len(NAMES)))
-    carried = run(tmp_path / "data.parquet", window_rows=7, shard_rows=10, classifier=classifier, known=nothing)
-    assert sum(rows for rows, _ in classifier.shapes) == data["text"].n_unique()
-    assert losses(carried) == apart
-    computed = np.concatenate([window.new_texts for window in carried])
-    assert np.unique(computed["digest"]).size == computed.size == data["text"].n_unique()
-    classifier.shapes.clear()
-    again = run(tmp_path / "data.parquet", window_rows=9, shard_rows=30, classifier=classifier, known=computed[:60])
-    assert sum(rows for rows, _ in classifier.shapes) == computed.size - 60
-    assert losses(again) == apart
-    assert [w.window.lengths.tolist() for w in again] == [
-        w.window.lengths.tolist() for w in run(tmp_path / "data.parquet", window_rows=9, shard_rows=30)
-    ]
 
 
 def test_with_very_many_classes_few_texts_are_remembered_and_the_losses_stay(
@@ -165,7 +149,7 @@ def test_with_very_many_classes_few_texts_are_remembered_and_the_losses_stay(
     monkeypatch.setattr("scorer.distinct.MOST_LOGITS", 50 * len(NAMES))
     forgetful = run(tmp_path / "data.parquet", window_rows=20, shard_rows=300)
     assert losses(forgetful) == losses(expected)
-    computed = [sum(window.new_texts.size for window in windows) for windows in (expected, forgetful)]
+    computed = [sum(window.window.new_lengths.size for window in windows) for windows in (expected, forgetful)]
     assert computed[0] <= 100 < computed[1]
     assert (
         max(int(window.window.numbers.max()) for window in forgetful) < 50 + 2 * 20

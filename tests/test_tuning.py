@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -36,7 +35,7 @@ def test_every_setting_is_tried_and_the_fastest_kept(own_model: Path) -> None:
     assert device == "cpu"
     assert set(tried) == {Setting(2 // threads, threads, tokens) for threads in (1, 2) for tokens in HOST_BATCH_TOKENS}
     assert len(said) == len(tried)
-    assert tuning.best in {default_setting("cpu", 2, 64), max(tried, key=lambda setting: tried[setting])}
+    assert tuning.best in {default_setting("cpu", 2), max(tried, key=lambda setting: tried[setting])}
     assert kept_setting(model, "cpu", 2) == tuning.best
     assert kept_setting(model, "cpu", 3) is None
     assert kept_setting(model, "cuda", 2) is None
@@ -50,20 +49,19 @@ def test_a_setting_replaces_the_default_only_where_it_is_clearly_faster(
     other = Setting(2, 1, 2_048)
     monkeypatch.setattr("scorer.tuning._rate", lambda _model, setting, *_: rate if setting == other else 100.0)
     tuning, _ = tune(open_model_directory(own_model), "cpu", 2, 64, lambda _: None)
-    assert tuning.best == (other if replaces else default_setting("cpu", 2, 64))
+    assert tuning.best == (other if replaces else default_setting("cpu", 2))
 
 
 @pytest.mark.usefixtures("brief")
-def test_batches_have_room_for_the_longest_text(own_model: Path) -> None:
+def test_long_texts_do_not_make_the_batches_of_short_ones_larger(own_model: Path) -> None:
     tuning, _ = tune(open_model_directory(own_model), "cpu", 1, 600, lambda _: None)
-    assert {setting.max_batch_tokens for setting, _ in tuning.tokens_per_s} == {600, 1_024, 2_048, 4_096}
+    assert {setting.max_batch_tokens for setting, _ in tuning.tokens_per_s} == set(HOST_BATCH_TOKENS)
 
 
 def test_a_run_takes_what_was_kept_unless_told_otherwise(own_model: Path, corpus_file: Path, tmp_path: Path) -> None:
     threads = allowed_threads()
     plain = score(RunConfig(model=own_model, data=(str(corpus_file),), output=tmp_path / "plain", provider="cpu"))
-    model = open_model_directory(own_model)
-    assert plain.max_batch_tokens == default_setting("cpu", threads, model.contract.max_length).max_batch_tokens
+    assert plain.max_batch_tokens == default_setting("cpu", threads).max_batch_tokens
     keep(own_model, threads, Setting(1, threads, 2_048))
     tuned = score(RunConfig(model=own_model, data=(str(corpus_file),), output=tmp_path / "tuned", provider="cpu"))
     assert tuned.max_batch_tokens == 2_048
@@ -92,15 +90,6 @@ def test_a_run_that_goes_on_keeps_the_setting_it_began_with(own_model: Path, cor
     assert score(config).max_batch_tokens == first.max_batch_tokens
 
 
-@pytest.mark.usefixtures("brief")
-def test_a_long_run_makes_the_probe_itself(
-    own_model: Path, corpus_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("scorer.tuning.TUNED_ROWS", 600)
-    score(RunConfig(model=own_model, data=(str(corpus_file),), output=tmp_path / "out", provider="cpu"))
-    assert len(json.loads((own_model / TUNING_FILE).read_text())) == 1
-
-
 def test_a_damaged_file_is_no_answer(own_model: Path) -> None:
     (own_model / TUNING_FILE).write_text('{"x": 1')
     assert kept_setting(open_model_directory(own_model), "cpu", 1) is None
@@ -124,18 +113,7 @@ def test_the_command_prints_the_fastest(scorer: Callable[..., object], own_model
     assert (own_model / TUNING_FILE).exists()
 
 
-def test_short_runs_make_no_probe(own_model: Path) -> None:
-    model = open_model_directory(own_model)
-    config = RunConfig(model=own_model, data=("x",), output=Path("out"))
-    setting = choose_setting(
-        model,
-        "cpu",
-        2,
-        64,
-        config=config,
-        rows=49_999,
-        notify=lambda _: None,
-        before_probe=lambda: pytest.fail("probe"),
-    )
-    assert setting == default_setting("cpu", 2, 64)
+def test_a_run_makes_no_probe(own_model: Path) -> None:
+    setting = choose_setting(open_model_directory(own_model), "cpu", 2, max_batch_tokens=None)
+    assert setting == default_setting("cpu", 2)
     assert not (own_model / TUNING_FILE).exists()

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 _KINDS = {
-    ("bert", "BertTokenizer"): "bert convbert ernie layoutlm megatron-bert nomic_bert squeezebert tapas roc_bert roformer",
+    ("bert", "BertTokenizer"): "bert convbert ernie layoutlm megatron-bert nomic_bert squeezebert tapas "
+    "roc_bert roformer",
     ("bert", "DistilBertTokenizer"): "distilbert",
     ("bert", "ElectraTokenizer"): "electra",
     ("bert", "FunnelTokenizer"): "funnel",
@@ -38,7 +39,8 @@ _KINDS = {
     ("reformer", "ReformerTokenizer"): "reformer",
     ("llama", "LlamaTokenizer"): "llama mistral mixtral phi3 minicpm3 persimmon ministral jamba phimoe zamba zamba2",
     ("gemma", "GemmaTokenizer"): "gemma gemma2 gemma3 gemma3_text t5gemma t5gemma2",
-    ("bos-json", "PreTrainedTokenizerFast"): "smollm3 olmo2 olmo3 exaone4 glm glm4 falcon bloom helium nemotron arcee doge "
+    ("bos-json", "PreTrainedTokenizerFast"): "smollm3 olmo2 olmo3 exaone4 glm glm4 falcon bloom helium nemotron arcee "
+    "doge "
     "diffllama deepseek_v2 deepseek_v3 jetmoe minimax seed_oss gpt_oss hunyuan_v1_dense hunyuan_v1_moe ministral3 "
     "mistral4 eurobert modernbert-decoder axk1 axk2 cohere_compass_text ctrl openai-gpt gpt-sw3",
 }  # fmt: skip

@@ -9,7 +9,7 @@ from job import Job, Outcome, Score
 DESCRIPTION = "ORTModelForSequenceClassification, batches of 32 in file order"
 PRECISION = "fp32"
 PACKAGES = ("optimum-onnx", "onnxruntime", "transformers")
-ENVIRONMENT = None
+ENVIRONMENT = "sentence-transformers"  # holds optimum-onnx too
 PROVIDERS = ("cpu", "cuda")
 EXPORTS = ("plain",)
 BATCH_ROWS = 32

@@ -63,6 +63,25 @@ from scorer.commands.help import Command, option
     help="Run code that comes with the checkpoint. Only for checkpoints whose code you have read.",
 )
 @option(
+    "--tokenizer",
+    heading="Checkpoint",
+    metavar="DIR",
+    help="Folder or hub id of the tokenizer, where the checkpoint has none, as those that a Trainer writes on the way.",
+)
+@option(
+    "--base",
+    heading="Checkpoint",
+    metavar="MODEL",
+    help="Folder or hub id of a PEFT adapter's base model, where it is not where the adapter says.",
+)
+@option(
+    "--one-logit",
+    heading="Checkpoint",
+    type=click.Choice(["binary"]),
+    help="What a head of one logit is, where the checkpoint does not say: binary means that sigmoid(logit) is the "
+    "probability of class 1.",
+)
+@option(
     "--calibration",
     heading="Parity",
     type=click.Path(path_type=Path),
@@ -74,9 +93,10 @@ from scorer.commands.help import Command, option
 def export_onnx_command(model: str, out: Path, **options: Any) -> None:
     """Export a fine-tuned classifier to a model directory.
 
-    MODEL is a hub id or the folder of a checkpoint with a classification head for one label per text. OUT receives
-    model.onnx, tokenizer.json, config.json and scorer.json. ONNX Runtime's answers are compared with PyTorch's
-    before OUT appears; if they differ by more than the precision allows, nothing is written.
+    MODEL is a hub id or a folder: a checkpoint with a classification head for one label per text, a PEFT adapter of
+    one, a SetFit model, or a CrossEncoder of sentence-transformers. OUT receives model.onnx, tokenizer.json,
+    config.json and scorer.json. ONNX Runtime's answers are compared with PyTorch's before OUT appears; if they differ
+    by more than the precision allows, nothing is written.
     """
     from scorer.export import ExportConfig, export_onnx
 

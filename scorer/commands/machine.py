@@ -40,7 +40,7 @@ def tune_command(model_dir: Path, provider: Provider, threads: int | None) -> No
 
     Tries one batch at a time on all threads and a thread per batch, with small and with large batches, for some
     seconds. Runs on this machine take what was fastest, or the default where nothing is 5% faster; it is kept in
-    MODEL_DIR/tuning.json. A run of 50,000 rows or more does this by itself.
+    MODEL_DIR/tuning.json, where runs find it.
     """
     from scorer.machine import allowed_threads
     from scorer.model_directory import open_model_directory

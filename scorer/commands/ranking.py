@@ -76,7 +76,7 @@ def rank_command(directories: tuple[Path, ...], by: Any, ranked_top: int | None,
     """Rank the score shards of a run again, or those of several runs together.
 
     DIR is the output of `scorer run`; its ranked.parquet is replaced. Texts are not scored again. Several DIR are runs
-    of the parts of one data set (`scorer run --shard I/N`); their rows are ranked together into OUT, with rejects and
+    of the parts of one data set (`scorer run --part I/N`); their rows are ranked together into OUT, with rejects and
     counts.
     """
     from scorer.errors import UsageError

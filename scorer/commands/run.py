@@ -62,7 +62,7 @@ def _part(context: click.Context, parameter: click.Parameter, value: str | None)
 @text_options
 @option("--skip-bad-files", heading=DATA, is_flag=True, help="Leave out what cannot be read, list it, and go on.")
 @option(
-    "--shard",
+    "--part",
     heading=DATA,
     metavar="I/N",
     callback=_part,
@@ -94,7 +94,8 @@ def _part(context: click.Context, parameter: click.Parameter, value: str | None)
     heading=SPEED,
     type=Count(),
     metavar="TOKENS",
-    help="Cap on padded tokens per batch, rows times longest. [default: auto: what `scorer tune` found here, "
+    help="Cap on padded tokens per batch, rows times longest; a longer text is a batch of its own. "
+    "[default: auto: what `scorer tune` found here, "
     f"else {DEFAULT_BATCH_TOKENS['cpu']:,} on a CPU and {DEFAULT_BATCH_TOKENS['cuda']:,} on CUDA]",
 )
 @option(

@@ -10,7 +10,6 @@ from scorer.pipeline import score_shards
 from scorer.shard_writer import ShardWriter, Written
 from scorer.sources import LeftOut, Shard, UnreadableError, without_unreadable
 from scorer.stages import Stages
-from scorer.text_memory import TextMemory
 
 
 def score_here(
@@ -19,7 +18,6 @@ def score_here(
     shards: Iterable[Shard],
     *,
     skip_bad_files: bool,
-    memory: TextMemory | None = None,
 ) -> Generator[Written | LeftOut]:
     """Score and write shards in order, and tell of each window as it is written, and of all rows that are left out.
 
@@ -30,17 +28,15 @@ def score_here(
         writer: writes shards.
         shards: what to score.
         skip_bad_files: leave out what cannot be read.
-        memory: texts of the finished shards, which are not computed again; None: each shard stands on its own.
 
     Raises:
         UnreadableError: a shard cannot be read, and `skip_bad_files` is not set.
     """
     left: Iterator[Shard] = iter(shards)  # taken from one by one, so that what follows upon a bad shard is still there
     while True:
-        known = None if memory is None else memory.load()
         try:
             with (
-                contextlib.closing(score_shards(stages, left, known=known)) as windows,
+                contextlib.closing(score_shards(stages, left)) as windows,
                 contextlib.closing(writer.write(windows)) as written,
             ):
                 yield from written

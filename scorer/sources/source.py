@@ -187,7 +187,7 @@ class Plan:
         part, parts = which
         if parts > len(self.shards):
             raise UsageError(
-                f"--shard {part}/{parts}: the data make only {len(self.shards)} shards. Cut them into no more parts."
+                f"--part {part}/{parts}: the data make only {len(self.shards)} shards. Cut them into no more parts."
             )
         start, stop = (number * len(self.shards) // parts for number in (part - 1, part))
         return dataclasses.replace(self, shards=self.shards[start:stop])

@@ -96,7 +96,7 @@ def _contradicts(tokenizer: Any, backend: Tokenizer) -> bool:
     ids = backend.encode("a").ids
     for setting, (role, place) in ADDED.items():
         asked, token = tokenizer.init_kwargs.get(setting), getattr(tokenizer, f"{role}_id", None)
-        if isinstance(asked, bool) and token is not None and asked != (ids[place] == token):
+        if isinstance(asked, bool) and token is not None and asked != (bool(ids) and ids[place] == token):
             return True
     return False
 

@@ -14,11 +14,13 @@ pytest.importorskip("torch", reason="needs an extra that exports")
 pytest.importorskip("transformers", reason="needs an extra that exports")
 
 from checkpoints import edit_config, make_checkpoint
+from real_configs import REAL
 from transformers import CONFIG_MAPPING
 
 from scorer import exporters
 from scorer.checkpoint import open_checkpoint
 from scorer.checkpoint_settings import check_settings, check_writer
+from scorer.code_changes import changed_settings
 from scorer.errors import ExportError, MissingExtraError, UsageError
 from scorer.export import _write_tokenizer
 from scorer.exporters import choose_exporter
@@ -63,6 +65,53 @@ def test_a_setting_that_would_be_lost_stops_the_export(kind: str, fields: dict[s
 @pytest.mark.parametrize(("kind", "fields"), KEPT)
 def test_a_setting_that_is_in_force_or_idle_does_not(kind: str, fields: dict[str, Any]) -> None:
     check(kind, fields)
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_a_real_config_is_not_refused(name: str) -> None:
+    fields = REAL[name]
+    check_writer(fields, "folder")
+    check(fields["model_type"], fields)
+
+
+YARN = {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 1024}
+WINDOWS = {"model_type": "qwen2", "sliding_window": 128, "num_hidden_layers": 4, "max_position_embeddings": 4096}
+
+
+@pytest.mark.parametrize(
+    ("fields", "wrote", "changed"),
+    [
+        ({"rope_scaling": YARN, "max_position_embeddings": 4096}, "4.50.3", True),
+        ({"rope_scaling": YARN, "max_position_embeddings": 1024}, "4.50.3", False),
+        ({"rope_scaling": YARN, "max_position_embeddings": 4096}, "4.52.4", False),
+        ({"rope_scaling": YARN, "max_position_embeddings": 1024}, "4.52.4", False),
+        ({"rope_scaling": YARN, "max_position_embeddings": 8192}, "4.52.4", True),
+        ({"rope_scaling": YARN, "max_position_embeddings": 8192}, "4.57.6", False),
+        (WINDOWS | {"use_sliding_window": False}, "4.51.3", True),
+        (WINDOWS | {"use_sliding_window": False}, "4.52.4", False),
+        (WINDOWS | {"use_sliding_window": False, "sliding_window": 4096}, "4.51.3", False),
+        (WINDOWS | {"use_sliding_window": True, "max_window_layers": 2}, "4.52.4", True),
+        (WINDOWS | {"use_sliding_window": True, "max_window_layers": 0}, "4.52.4", False),
+        (WINDOWS | {"use_sliding_window": True, "max_window_layers": 2}, "4.57.6", False),
+        ({"model_type": "gpt2", "scale_attn_by_inverse_layer_idx": True}, "5.0.0", True),
+        ({"model_type": "gpt2", "scale_attn_by_inverse_layer_idx": True}, "5.24.0", False),
+        ({"model_type": "gpt2", "scale_attn_by_inverse_layer_idx": False}, "4.57.6", False),
+        ({"model_type": "gemma2", "attn_logit_softcapping": 50.0}, "4.57.6", True),
+        ({"model_type": "gemma2", "attn_logit_softcapping": None}, "4.57.6", False),
+        ({"model_type": "gpt2", "scale_attn_by_inverse_layer_idx": True}, None, False),
+    ],
+)
+def test_settings_that_versions_compute_otherwise_are_told(
+    fields: dict[str, Any], wrote: str | None, changed: bool
+) -> None:
+    assert bool(changed_settings(fields, wrote, "5.24.0")) == changed
+
+
+def test_a_checkpoint_whose_settings_versions_compute_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scorer.checkpoint_settings.version", lambda _: "5.24.0")
+    fields = {"scale_attn_by_inverse_layer_idx": True, "transformers_version": "4.57.6"}
+    with pytest.raises(ExportError, match="computes scale_attn_by_inverse_layer_idx otherwise than 5.24.0"):
+        check("gpt2", fields)
 
 
 def test_a_checkpoint_of_a_later_transformers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ Imports `transformers`, and only when it compares.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ def _take_ids(tokenizer: Any, location: str, revision: str | None, wrote: str) -
     if content is None or not _of_sentencepiece(content):
         return None
     backend = _without_limits(content, location)
-    if _contradicts(tokenizer, backend):
+    if _contradicts(json.loads(_content(location, revision, SETTINGS_FILE) or "{}"), tokenizer, backend):
         return None  # it is compared later, and refused
     if backend.to_str() == _without_limits(tokenizer.backend_tokenizer.to_str(), location).to_str():
         return None
@@ -91,11 +91,11 @@ def _of_sentencepiece(content: str) -> bool:
         return False  # reading it says what is wrong
 
 
-def _contradicts(tokenizer: Any, backend: Tokenizer) -> bool:
+def _contradicts(settings: Mapping[str, Any], tokenizer: Any, backend: Tokenizer) -> bool:
     """Whether the checkpoint's settings ask for other special tokens than its file adds."""
     ids = backend.encode("a").ids
     for setting, (role, place) in ADDED.items():
-        asked, token = tokenizer.init_kwargs.get(setting), getattr(tokenizer, f"{role}_id", None)
+        asked, token = settings.get(setting), getattr(tokenizer, f"{role}_id", None)
         if isinstance(asked, bool) and token is not None and asked != (bool(ids) and ids[place] == token):
             return True
     return False

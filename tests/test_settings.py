@@ -110,7 +110,7 @@ def test_settings_that_versions_compute_otherwise_are_told(
 def test_a_checkpoint_whose_settings_versions_compute_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scorer.checkpoint_settings.version", lambda _: "5.24.0")
     fields = {"scale_attn_by_inverse_layer_idx": True, "transformers_version": "4.57.6"}
-    with pytest.raises(ExportError, match="computes scale_attn_by_inverse_layer_idx otherwise than 5.24.0"):
+    with pytest.raises(ExportError, match=r"computes scale_attn_by_inverse_layer_idx otherwise than 5\.24\.0"):
         check("gpt2", fields)
 
 

@@ -52,7 +52,7 @@ def texts_of(tokenizer: Any) -> list[str]:
         for made in (f"a report {token} on shares", f"fell sharply {token}", f"{token} and  {token}", token)
     ]
     words = [word for text in TRAINING_TEXT for word in text.split()]
-    sizes = [*range(1, 12), *np.geomspace(12, 640, 100).astype(int)]
+    sizes = [*range(1, 12), *np.geomspace(12, 700, 100).astype(int)]
     found = list(dict.fromkeys([*ODD, *special, *(" ".join(random.choice(words, size)) for size in sizes)]))
     kept = [text for text in found if len(tokenizer(text)["input_ids"])]
     odd = len(kept) - len(sizes)

@@ -30,6 +30,8 @@ HAD_SEGMENTS = frozenset(
         "XLMTokenizer", "XLNetTokenizer",
     }
 )  # fmt: skip
+# Classes that build a tokenizer of byte-level BPE otherwise in transformers 5 than in 4.
+REBUILT = frozenset({"DebertaTokenizer"})
 # Settings by which a class changes the tokenizer that it has loaded, and what they add: a role's token at an end.
 ADDED = {"add_bos_token": ("bos_token", 0), "add_eos_token": ("eos_token", -1)}
 
@@ -66,9 +68,9 @@ def _give_segments(tokenizer: Any, location: str, revision: str | None, wrote: s
 
 
 def _take_ids(tokenizer: Any, location: str, revision: str | None, wrote: str) -> str | None:
-    """Take a SentencePiece tokenizer from its file."""
+    """Take a tokenizer that its class would build anew from its file."""
     content = _content(location, revision)
-    if content is None or not _of_sentencepiece(content):
+    if content is None or not (_of_sentencepiece(content) or type(tokenizer).__name__ in REBUILT):
         return None
     backend = _without_limits(content, location)
     if _contradicts(json.loads(_content(location, revision, SETTINGS_FILE) or "{}"), tokenizer, backend):
@@ -93,6 +95,11 @@ def _of_sentencepiece(content: str) -> bool:
 
 def _contradicts(settings: Mapping[str, Any], tokenizer: Any, backend: Tokenizer) -> bool:
     """Whether the checkpoint's settings ask for other special tokens than its file adds."""
+    prefix, asked = json.loads(backend.to_str())["pre_tokenizer"] or {}, settings.get("add_prefix_space")
+    if isinstance(asked, bool) and prefix.get("add_prefix_space", asked) != asked:
+        return True
+    if type(tokenizer).__name__ in REBUILT:
+        return False  # byte-level BPE passes over the others
     ids = backend.encode("a").ids
     for setting, (role, place) in ADDED.items():
         asked, token = settings.get(setting), getattr(tokenizer, f"{role}_id", None)

@@ -57,7 +57,10 @@ def write_torch_graph(model: Any, inputs: Sequence[str], file: Path) -> bool:
     """
     fused_attention.register()
     reasons = []
-    for implementation in (fused_attention.NAME, "sdpa", "eager"):
+    # Decoders that know no sdpa may be causal by their mask alone, and not say so, as BigBird-Pegasus's is.
+    silent = model.config.is_encoder_decoder and not type(model)._supports_sdpa
+    possible = ("eager",) if silent else (fused_attention.NAME, "sdpa", "eager")
+    for implementation in possible:
         try:
             fused = implementation == fused_attention.NAME
             one_node = disentangled_as_one(model) if fused else contextlib.nullcontext()

@@ -92,7 +92,7 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "zamba": {"attention_hidden_size": 64, "attention_head_dim": 16, "num_hidden_layers": 3, "attn_layer_period": 2,
               "attn_layer_offset": 1, "use_mamba_kernels": False, "n_mamba_heads": 2, "num_key_value_heads": 4},
     **{kind: {"num_key_value_heads": 4} for kind in ("axk1", "axk2", "deepseek_v2", "deepseek_v3", "esmc", "minicpm3")},
-    "markuplm": {"max_depth": 2, "xpath_unit_hidden_size": 4},
+    "markuplm": {"max_depth": 2, "xpath_unit_hidden_size": 4, "max_xpath_tag_unit_embeddings": 260},
     "mistral4": {"num_key_value_heads": 4, "head_dim": 16},
     "zamba2": {"layers_block_type": ["linear_attention", "hybrid"], "mamba_headdim": 16, "n_mamba_heads": 4},
 }  # fmt: skip

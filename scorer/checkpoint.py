@@ -125,8 +125,6 @@ def position_limit(model: Any) -> int | None:
     Families after RoBERTa number positions from the padding id upwards, so that their tables hold padding id + 1
     rows more than tokens; such a table knows its padding row.
     """
-    if getattr(model.config, "position_biased_input", True) is False:  # DeBERTa of relative positions alone
-        return None
     limit = getattr(model.config, "max_position_embeddings", None)
     if not isinstance(limit, int) or limit <= 0:
         return None

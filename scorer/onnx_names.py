@@ -72,6 +72,14 @@ def set_attribute(node: Any, name: str, value: Any) -> None:
     node.attribute.extend([*kept, helper.make_attribute(name, value)])
 
 
+def import_domain(model: Any, domain: str) -> None:
+    """Have a model know a domain's operators, in their first version, if it does not yet."""
+    from onnx import helper
+
+    if domain not in {known.domain for known in model.opset_import}:
+        model.opset_import.append(helper.make_opsetid(domain, 1))
+
+
 def read_in_branches(graph: Any) -> set[str]:
     """Names that the branches and loops of a graph read."""
     return {name for node in graph.node for branch in _branches(node) for name in _read(branch)}

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from scorer.onnx_names import Names, attribute, remove_idle_transposes, remove_unread
+from scorer.onnx_names import Names, attribute, import_domain, remove_idle_transposes, remove_unread
 
 # [B, T, n, d] to [B, n, T, d], and back.
 SWAP = [0, 2, 1, 3]
 PREFIX = "rotary/"
+DOMAIN = "com.microsoft"
 # Nodes that keep the two halves of the last axis alike.
 KEEPS_HALVES = frozenset({"Cast", "Cos", "Identity", "Sin"})
 
@@ -57,6 +58,7 @@ def fuse_rotary(model: Any) -> int:
         del model.graph.node[:]
         model.graph.node.extend(nodes)
         model.graph.initializer.extend(writer.tensors)
+        import_domain(model, DOMAIN)
         remove_idle_transposes(model)
         remove_unread(model)
     return writer.count
@@ -166,7 +168,7 @@ class _Writer:
                 inputs,
                 [f"{name}/turned"],
                 name=f"{name}/RotaryEmbedding",
-                domain="com.microsoft",
+                domain=DOMAIN,
                 num_heads=turn.heads,
             ),
             helper.make_node("Reshape", [f"{name}/turned", by_head], [f"{name}/heads"], name=f"{name}/Reshape back"),

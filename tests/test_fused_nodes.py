@@ -85,7 +85,7 @@ def graph_of(nodes: list[Any], given: dict[str, list[Any]], wanted: list[Any], *
         [helper.make_tensor_value_info("out", TensorProto.FLOAT, wanted)],
         [constant(name, values) for name, values in constants.items()],
     )
-    opsets = [helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1)]
+    opsets = [helper.make_opsetid("", 20)]
     return onnx.shape_inference.infer_shapes(helper.make_model(graph, opset_imports=opsets, ir_version=10))
 
 

@@ -18,7 +18,7 @@ from scorer.errors import ExportError, UsageError
 
 # transformers writes 1e30 where a tokenizer knows no maximum; no real one comes near this.
 LENGTH_SENTINEL = 1_000_000
-# A text of a classifier has up to so many special tokens around it.
+# Special tokens around a text, at most: a limit that leaves no room beside them is a mistake.
 MOST_SPECIAL_TOKENS = 2
 NOTHING_SAID = Wishes()
 

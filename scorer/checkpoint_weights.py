@@ -128,9 +128,10 @@ def _load(location: str, config: Any, options: Mapping[str, Any], *, classes_kno
     except Exception as error:
         if not options["trust_remote_code"] and "trust_remote_code" in str(error):
             raise needs_remote_code(location) from error
-        message = str(error)
+        message, shown = str(error), brief(error)
         if "ignore_mismatched_sizes" in message and not SIZES.search(message):  # transformers 5 logs the sizes
-            message = _mismatched_sizes(location, config, options)
+            sizes = _mismatched_sizes(location, config, options)
+            message, shown = "; ".join(sizes), f"weights are of another size, {listed(sizes)}."
         outputs = _outputs_of_head(message, config.num_labels)
         if outputs is not None and not classes_known:
             config.num_labels = outputs
@@ -139,8 +140,7 @@ def _load(location: str, config: Any, options: Mapping[str, Any], *, classes_kno
             f"the weights of its head have {outputs} outputs, but its config.json names {config.num_labels} classes. "
             "Correct id2label, a name for each output."
             if outputs is not None
-            else f"{message if SIZES.search(message) else brief(error)} Check that the weights are complete and belong "
-            "to its config.json."
+            else f"{shown} Check that the weights are complete and belong to its config.json."
         )
         raise ExportError(f"the weights of '{location}' do not load as a text classifier: {known}") from error
 
@@ -162,18 +162,18 @@ def _without_bar_of_weights() -> Iterator[None]:
         logging.enable_progress_bar()
 
 
-def _mismatched_sizes(location: str, config: Any, options: Mapping[str, Any]) -> str:
-    """Which weights are of another size than the model's, in the words of torch."""
+def _mismatched_sizes(location: str, config: Any, options: Mapping[str, Any]) -> list[str]:
+    """Which weights are of another size than the model's, each in the words of torch."""
     import torch
     from transformers import AutoModelForSequenceClassification
 
     _, loading = AutoModelForSequenceClassification.from_pretrained(
         location, config=config, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True, **options
     )
-    return "; ".join(
+    return [
         f"{name}: {torch.Size(found)} from checkpoint, the shape in current model is {torch.Size(expected)}"
         for name, found, expected in sorted(loading["mismatched_keys"])
-    )
+    ]
 
 
 def _outputs_of_head(message: str, classes: int) -> int | None:

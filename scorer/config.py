@@ -76,7 +76,7 @@ class RunConfig:
         label_map: JSON file that maps each label of the data to a label of the model, or to null (reject).
         labels_by_index: take the data's labels as class indices, whatever their names.
         max_batch_tokens: cap on padded tokens per batch (rows x longest), but for a text that is longer; None takes
-            what a probe found, or the provider's default.
+            what `scorer tune` found, or the provider's default.
         max_length: tokens kept of each text, special tokens included; None takes the model directory's.
         provider: execution provider; "auto" takes CUDA where it starts, else the CPU.
         provider_options: (name, value) pairs for the execution provider, as ONNX Runtime documents them.

@@ -10,8 +10,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-import os
-import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,11 +18,11 @@ from typing import Any, get_args
 from scorer.checkpoint import Checkpoint, open_checkpoint
 from scorer.containers.one_logit import OneLogit
 from scorer.containers.place import Wishes
-from scorer.errors import OutputError, UsageError
+from scorer.errors import UsageError
+from scorer.export_output import check_output, published
 from scorer.exporters import ExporterChoice, choose_exporter, versions
 from scorer.fidelity import Fidelity
 from scorer.model_directory import (
-    CONFIG_FILE,
     CONTRACT_FILE,
     EXACT_FILE,
     MODEL_FILE,
@@ -38,16 +36,11 @@ from scorer.model_directory import (
     open_model_directory,
     sha256_of,
 )
-from scorer.onnx_files import DATA_FILE, EXACT_DATA_FILE, graph_inputs
+from scorer.onnx_files import graph_inputs
 from scorer.onnx_graph import Applied, write_graph
 from scorer.optimum_graph import check_exportable
 from scorer.parity import BUILT_IN, judge_fidelity, make_reference, prove_parity
 from scorer.proof_texts import read_texts
-from scorer.tuning import TUNING_FILE
-
-EXPORTED_FILES = frozenset(
-    {MODEL_FILE, DATA_FILE, EXACT_FILE, EXACT_DATA_FILE, TOKENIZER_FILE, CONFIG_FILE, CONTRACT_FILE, TUNING_FILE}
-)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -130,8 +123,8 @@ def export_onnx(config: ExportConfig, *, notify: Callable[[str], None] = _say_no
     """
     exporter = choose_exporter(config.exporter)
     output = config.output.expanduser().resolve()
-    _check_output(output, overwrite=config.overwrite)
-    with _quiet_libraries(), _published(output) as directory:
+    check_output(output, overwrite=config.overwrite)
+    with _quiet_libraries(), published(output) as directory:
         _build(config, exporter, directory, notify)
     notify(f"wrote {output}")
     return open_model_directory(output)
@@ -240,61 +233,6 @@ def _contract(
         fidelity=proof.fidelity,
         equal_lengths=proof.equal_lengths,
     )
-
-
-def _check_output(output: Path, *, overwrite: bool) -> None:
-    """Refuse an output that holds anything but a model directory that may be replaced."""
-    try:
-        str(output).encode()
-    except UnicodeEncodeError as error:
-        shown = os.fsencode(str(output)).decode("utf-8", "replace")
-        raise UsageError(f"the name '{shown}' (OUTPUT) is not valid UTF-8. Give another name.") from error
-    if not output.exists():
-        return
-    if not output.is_dir():
-        raise OutputError(f"'{output}' is a file. Name a directory to write the model to.")
-    names = {file.name for file in output.iterdir()}
-    if not names:
-        return
-    if CONTRACT_FILE not in names:
-        raise OutputError(f"'{output}' is not empty and not a model directory. Choose another directory.")
-    if not overwrite:
-        raise OutputError(f"'{output}' holds a model directory. Give --overwrite to replace it.")
-    strangers = sorted(names - EXPORTED_FILES)
-    if strangers:
-        raise OutputError(
-            f"'{output}' holds files that no export wrote ({', '.join(strangers[:4])}), which replacing it would "
-            "delete. Move them away, or choose another directory."
-        )
-
-
-@contextlib.contextmanager
-def _published(output: Path) -> Iterator[Path]:
-    """An empty sibling of the output that takes its place when all went well, and disappears when not."""
-    made = [folder for folder in output.parents if not folder.exists()]  # nearest first
-    building = output.with_name(f".{output.name}.{os.getpid()}.building")
-    replaced = output.with_name(f".{output.name}.{os.getpid()}.replaced")
-    try:
-        try:
-            building.mkdir(parents=True)
-        except OSError as error:
-            raise OutputError(f"cannot write to '{output.parent}': {error.strerror}.") from error
-        yield building
-        try:
-            if output.exists():
-                output.rename(replaced)
-            building.rename(output)
-        except OSError as error:
-            raise OutputError(f"cannot move the finished model to '{output}': {error.strerror}.") from error
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-        if replaced.exists() and not output.exists():
-            replaced.rename(output)
-        shutil.rmtree(replaced, ignore_errors=True)
-        if not output.exists():
-            for folder in made:
-                with contextlib.suppress(OSError):  # not made after all, or someone else's file is in it
-                    folder.rmdir()
 
 
 @contextlib.contextmanager

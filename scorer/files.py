@@ -12,7 +12,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from scorer.errors import OutputError
+from scorer.errors import OutputError, UsageError
 
 # How the name of an unfinished file or folder ends; it begins with a dot.
 TEMPORARY = ".tmp"
@@ -34,6 +34,19 @@ _CURES = {
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), "Too many files are open; raise the limit (ulimit -n)"),
     errno.EIO: f"The disk or the way to it fails; {_ELSEWHERE}",
 }
+
+
+def refuse_undecodable(what: str, path: Path | None) -> None:
+    """Refuse a name that is not valid UTF-8: names are written into results, as UTF-8.
+
+    Raises:
+        UsageError: it is none; `what` says which option or argument it was given for.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(str(path)).decode("utf-8", "replace")
+        raise UsageError(f"the name '{shown}' ({what}) is not valid UTF-8. Give another name.") from error
 
 
 @contextlib.contextmanager

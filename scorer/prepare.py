@@ -13,6 +13,7 @@ from scorer.classifier import OnnxClassifier
 from scorer.config import LENGTH_MULTIPLE, RunConfig
 from scorer.distinct import most_texts
 from scorer.errors import DataError, NothingScoredError, UsageError
+from scorer.files import refuse_undecodable
 from scorer.labels import UNKNOWN, UNKNOWN_SHARE, LabelEncoder, shown
 from scorer.labels.label_map import Target, read_label_map
 from scorer.labels.proposal import propose_map, told, write_map
@@ -69,7 +70,8 @@ def prepare(config: RunConfig, listener: Listener | None = None) -> Job:
         ScorerError: one of its subclasses, as `score` does.
     """
     listener = listener or Silence()
-    _refuse_undecodable_names(config)
+    for option, path in (("MODEL_DIR", config.model), ("--output", config.output), ("--label-map", config.label_map)):
+        refuse_undecodable(option, path)
     _refuse_swapped(config)
     directory = RunDirectory(config.output)
     earlier = directory.earlier_run(overwrite=config.overwrite)
@@ -189,16 +191,6 @@ def _plan(config: RunConfig, source: Source) -> Plan:
         limit=config.limit,
         skip_bad_files=config.skip_bad_files,
     ).part(config.part)
-
-
-def _refuse_undecodable_names(config: RunConfig) -> None:
-    """Names are written into the results, as UTF-8."""
-    for option, path in (("MODEL_DIR", config.model), ("--output", config.output), ("--label-map", config.label_map)):
-        try:
-            str(path).encode()
-        except UnicodeEncodeError as error:
-            shown_path = os.fsencode(str(path)).decode("utf-8", "replace")
-            raise UsageError(f"the name '{shown_path}' ({option}) is not valid UTF-8. Give another name.") from error
 
 
 def _refuse_swapped(config: RunConfig) -> None:

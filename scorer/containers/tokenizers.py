@@ -45,6 +45,12 @@ def load_tokenizer(place: Place) -> Any:
             f"the tokenizer of '{location}', {type(tokenizer).__name__}, has no fast form: scoring reads a "
             "tokenizer.json. Convert it with a library that writes one, or choose another checkpoint."
         )
+    if not has_vocabulary(place, tokenizer):
+        raise ExportError(
+            f"'{location}' holds no tokenizer: of {type(tokenizer).__name__} there is no file with a vocabulary. "
+            "A Trainer writes none into its checkpoints unless it is given one. Name the folder or hub id of the "
+            "tokenizer that the model was trained with, with --tokenizer."
+        )
     try:
         tokenizer.backend_tokenizer.encode("\U000105c0 \u0e5b", add_special_tokens=False)
     except Exception as error:
@@ -52,12 +58,6 @@ def load_tokenizer(place: Place) -> Any:
             f"the tokenizer of '{location}' fails on characters that it does not know: {brief(error)} It has no token "
             "for unknown ones. Give the complete tokenizer of the model, with --tokenizer."
         ) from error
-    if not has_vocabulary(place, tokenizer):
-        raise ExportError(
-            f"'{location}' holds no tokenizer: of {type(tokenizer).__name__} there is no file with a vocabulary. "
-            "A Trainer writes none into its checkpoints unless it is given one. Name the folder or hub id of the "
-            "tokenizer that the model was trained with, with --tokenizer."
-        )
     return tokenizer
 
 

@@ -801,6 +801,30 @@ def test_code_of_its_own_runs_when_it_is_asked_for_and_is_proved(made: Callable[
         close(logits_of_a_run(directory), expected)
 
 
+def with_code_under_a_known_name(folder: Path) -> Path:
+    """A BERT whose own code doubles its logits, under the model_type and the class name that transformers has."""
+    code = CODE.replace("TwiceForSequenceClassification", "BertForSequenceClassification")
+    (folder / "own_bert.py").write_text(code, encoding="utf-8")
+    edit_config(folder, auto_map={"AutoModelForSequenceClassification": "own_bert.BertForSequenceClassification"})
+    return folder
+
+
+def test_code_under_a_name_that_transformers_has_is_not_passed_over(made: Callable[..., Path], tmp_path: Path) -> None:
+    folder = with_code_under_a_known_name(Path(shutil.copytree(made("bert"), tmp_path / "own")))
+    message = refused(folder)
+    assert "own_bert.BertForSequenceClassification" in message
+    assert "--trust-remote-code" in message
+    (folder / "own_bert.py").unlink()  # as in a folder that was saved from the class of transformers
+    close(own_logits(opened(folder)), logits(*plain(made("bert"))))
+
+
+def test_code_of_an_adapters_base_is_not_passed_over(peft: Any, made: Callable[..., Path], tmp_path: Path) -> None:
+    base = Path(shutil.copytree(made("bert"), tmp_path / "own"))
+    folder = make_adapter(base, tmp_path / "adapter", peft.LoraConfig(task_type="SEQ_CLS"))
+    with_code_under_a_known_name(base)
+    assert "--trust-remote-code" in refused(folder)
+
+
 def torch_exports() -> bool:
     return int(transformers.__version__.split(".")[0]) >= 5
 

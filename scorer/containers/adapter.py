@@ -29,7 +29,7 @@ from scorer.containers.adapter_base import (
     without_adapter,
 )
 from scorer.containers.place import Contents, Place, Wishes
-from scorer.containers.plain import label_names, written_at
+from scorer.containers.plain import check_own_code, label_names, written_at
 from scorer.containers.tokenizers import TOKENIZER_FILE, load_tokenizer, tokenizer_place
 from scorer.errors import ExportError, MissingExtraError
 from scorer.parity_texts import BUILT_IN_TEXTS
@@ -58,6 +58,7 @@ def open_adapter(place: Place, wishes: Wishes) -> Contents:
     _check_saved(record, weights, place.location)
     base = find_base(record, place, wishes)
     fields = read_base_config(base, place)
+    check_own_code(base.place, fields)
     described = place if place.find(CONFIG) is not None else base.place
     own = fields if described == base.place else read_config(place.location, place.options, hub=place.hub)
     config, _, notices = load_config(own, described.location, described.options)

@@ -13,7 +13,7 @@ from scorer.checkpoint_config import load_config, read_config
 from scorer.checkpoint_settings import writer
 from scorer.containers.class_head import ClassHead, class_names, read_head
 from scorer.containers.place import Contents, Place, Wishes
-from scorer.containers.plain import check_prompt, written_at
+from scorer.containers.plain import check_own_code, check_prompt, written_at
 from scorer.containers.sentence_body import (
     BODY_CONFIG,
     NORMALIZE,
@@ -54,6 +54,7 @@ def open_setfit(place: Place, wishes: Wishes) -> Contents:
     names = class_names(head, settings.get("labels"), place.location)
     body = read_body(place)
     fields = dict(read_config(body.place.location, body.place.options, hub=place.hub))
+    check_own_code(body.place, fields)
     config, _, _ = load_config(_without_classes(fields), body.place.location, body.place.options)
     if config.is_encoder_decoder:
         raise ExportError(

@@ -31,6 +31,13 @@ def test_integers_are_class_indices() -> None:
     assert encode([0, 3, 1]) == [0, 3, 1]
 
 
+def test_numbers_beside_a_name_are_no_indices_where_a_map_takes_the_name_away() -> None:
+    with pytest.raises(LabelError, match=r"takes away '1', which the model has as a name.*Map each"):
+        encode([0, 1], model=("1", "0.5"), label_map={"1": None})
+    assert encode([0, 1, 7], model=("no", "yes"), label_map={"7": None}) == [0, 1, MISSING]
+    assert encode([3, 5, 7], model=("3", "5", "7"), label_map={"7": None}) == [0, 1, MISSING]
+
+
 def test_numeric_strings_are_class_indices() -> None:
     assert encode(["0", " 3 ", "1", "2.0"]) == [0, 3, 1, 2]
 

@@ -115,6 +115,7 @@ class _Column:
         description = f"read through --label-map ({len(label_map)} entries)"
         if all(target is None for target in label_map.values()):  # it only takes labels away
             encoder = self.unaided(rest)
+            self._refuse_indices_beside_names(encoder, taken=table)
             return dataclasses.replace(
                 _with(encoder, table), description=f"{encoder.description}; without those that --label-map rejects"
             )
@@ -139,6 +140,22 @@ class _Column:
             if self.class_names is None and index not in table.values()
         }
         return LabelEncoder({**further, **table} | dict.fromkeys(missing, MISSING), description, warnings)
+
+    def _refuse_indices_beside_names(self, encoder: LabelEncoder, taken: Mapping[str, int]) -> None:
+        """Refuse numbers read as class indices where the map takes away a number that is a name of the model."""
+        if self.class_names is not None:
+            return
+        numbers = [label for label in self.rows if whole_number(label) is not None]
+        names = match(numbers, self.names)
+        by_index = [label for label in numbers if label not in taken and encoder.table.get(label, UNKNOWN) >= 0]
+        by_index = [label for label in by_index if label not in names]
+        taken_names = [label for label in numbers if label in taken and label in names]
+        if by_index and taken_names:
+            raise LabelError(
+                f"--label-map takes away {listed(taken_names)}, which the model has as a name, so the other numbers "
+                f"({listed(by_index)}) can hardly be class indices. Map each of them to a label of the model, or to "
+                "null:\n" + side_by_side(list(self.rows), self.model_labels, self.rows)
+            )
 
     def check_missing(self, missing: Sequence[str]) -> tuple[str, ...]:
         """Warnings of numbers that are taken for "no label".

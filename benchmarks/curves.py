@@ -28,9 +28,9 @@ from preparation import draw, export, job_of, write_rows
 from rounds import run_rounds
 from tokenizers import Tokenizer
 
-from scorer.demo import demo_model
-from scorer.machine import allowed_threads
-from scorer.model_directory import TOKENIZER_FILE, open_model_directory
+from scorer.cli.commands.demo import demo_model
+from scorer.model.model_directory import TOKENIZER_FILE, open_model_directory
+from scorer.system.machine import allowed_threads
 
 HERE = Path(__file__).parent
 LENGTHS = (16, 32, 64, 128, 256, 512)

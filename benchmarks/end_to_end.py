@@ -19,13 +19,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from scorer.batching import batches
-from scorer.classifier import OnnxClassifier
+from scorer.arithmetic.batching import batches
+from scorer.cli.commands.doctor import diagnose
 from scorer.config import RunConfig
-from scorer.doctor import diagnose
-from scorer.inference import infer
-from scorer.model_directory import open_model_directory
-from scorer.prepare import prepare
+from scorer.model.classifier import OnnxClassifier
+from scorer.model.inference import infer
+from scorer.model.model_directory import open_model_directory
+from scorer.run.setup.prepare import prepare
 from scorer.sources import read_shard
 
 

@@ -28,7 +28,7 @@ from preparation import SEED, draw, export, job_of
 from rounds import LIMIT_S, Measured, measure
 from shapes import SHAPES, make_checkpoint
 
-from scorer.machine import allowed_threads
+from scorer.system.machine import allowed_threads
 
 HERE = Path(__file__).parent
 

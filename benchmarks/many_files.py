@@ -21,8 +21,8 @@ import polars as pl
 from harness import peak_bytes
 
 from scorer import RunConfig, score
-from scorer.demo import demo_corpus, demo_model
-from scorer.doctor import diagnose
+from scorer.cli.commands.demo import demo_corpus, demo_model
+from scorer.cli.commands.doctor import diagnose
 
 FORMATS = ("csv", "jsonl", "parquet")
 

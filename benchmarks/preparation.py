@@ -18,11 +18,11 @@ import pyarrow.parquet as pq
 from job import Job
 
 from scorer.config import RunConfig
-from scorer.model_directory import open_model_directory
-from scorer.prepare import prepare
+from scorer.model.model_directory import open_model_directory
+from scorer.pipeline.stages import Stages
+from scorer.pipeline.windows import reject_reasons
+from scorer.run.setup.prepare import prepare
 from scorer.sources import Plan, read_shard
-from scorer.stages import Stages
-from scorer.windows import reject_reasons
 
 EXPORTS = {
     "fp32": (),

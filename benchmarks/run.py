@@ -34,8 +34,8 @@ from presentation import show
 from results import Workload, summarize
 from rounds import LIMIT_S, environment, run_rounds
 
-from scorer.machine import allowed_threads
-from scorer.tuning import TUNING_FILE
+from scorer.model.tuning import TUNING_FILE
+from scorer.system.machine import allowed_threads
 
 HERE = Path(__file__).parent
 

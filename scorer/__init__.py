@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from scorer.config import RunConfig
     from scorer.errors import ScorerError
-    from scorer.export import ExportConfig, export_onnx
-    from scorer.ranking import rank
-    from scorer.report import RunReport
-    from scorer.review.apply import ApplyConfig, apply_corrections
-    from scorer.run import score
+    from scorer.export.export import ExportConfig, export_onnx
+    from scorer.ranking.rank import rank
+    from scorer.results.run_report import RunReport
+    from scorer.review.correct.apply import ApplyConfig, apply_corrections
+    from scorer.run.run import score
 
 __all__ = [
     "ApplyConfig",
@@ -34,15 +34,15 @@ __all__ = [
 ]
 
 _HOME = {
-    "ApplyConfig": "scorer.review.apply",
-    "ExportConfig": "scorer.export",
+    "ApplyConfig": "scorer.review.correct.apply",
+    "ExportConfig": "scorer.export.export",
     "RunConfig": "scorer.config",
-    "RunReport": "scorer.report",
+    "RunReport": "scorer.results.run_report",
     "ScorerError": "scorer.errors",
-    "apply_corrections": "scorer.review.apply",
-    "export_onnx": "scorer.export",
-    "rank": "scorer.ranking",
-    "score": "scorer.run",
+    "apply_corrections": "scorer.review.correct.apply",
+    "export_onnx": "scorer.export.export",
+    "rank": "scorer.ranking.rank",
+    "score": "scorer.run.run",
 }
 
 

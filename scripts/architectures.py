@@ -124,10 +124,10 @@ def read(folder: Path) -> dict[str, Any]:
     import torch
     from recorded import Comparison
 
-    from scorer.checkpoint import open_checkpoint, takes
     from scorer.errors import ScorerError
-    from scorer.parity import tolerance
-    from scorer.tokenizer_file import check_tokenizer_file
+    from scorer.export.checkpoint.tokenizer_file import check_tokenizer_file
+    from scorer.export.containers.checkpoint import open_checkpoint, takes
+    from scorer.export.proof.parity import tolerance
 
     known = json.loads((folder / "recording.json").read_text(encoding="utf-8"))
     found: dict[str, Any] = {"wrote": known["transformers"], "tokenizer": known["tokenizer"]}

@@ -28,8 +28,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from bag_model import write_bag_model
 
 from scorer import schema
-from scorer.demo import demo_model
-from scorer.model_directory import open_model_directory
+from scorer.cli.commands.demo import demo_model
+from scorer.model.model_directory import open_model_directory
 
 SHARD_ROWS = 65_536
 CLASSES = 4

@@ -27,8 +27,8 @@ import pyarrow.parquet as pq
 from scorer.config import RunConfig
 from scorer.errors import ScorerError
 from scorer.labels import resolve_labels
+from scorer.pipeline.windows import reject_reasons
 from scorer.sources import open_source, plan_source, read_shards
-from scorer.windows import reject_reasons
 
 # Seconds after which an input counts as one that hangs.
 HANGS_S = 20

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import polars as pl
 
-from scorer.demo import demo_corpus, demo_model
+from scorer.cli.commands.demo import demo_corpus, demo_model
 
 FILES = 12
 # What appears in a run's directory, in the order in which it does.

@@ -20,8 +20,8 @@ from demo_classifier import train_checkpoint
 from demo_texts import TRAINING_ROWS, ShippedRow, shipped_rows, training_messages
 
 from scorer.config import RunConfig
-from scorer.export import ExportConfig, export_onnx
-from scorer.run import score
+from scorer.export.export import ExportConfig, export_onnx
+from scorer.run.run import score
 
 CORPUS = "corpus.parquet"
 PLANTED = "planted.parquet"

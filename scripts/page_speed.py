@@ -19,11 +19,11 @@ from typing import Any
 from browser import open_chromium
 
 from scorer import RunConfig, score
-from scorer.demo import demo_corpus, demo_model
-from scorer.review.corrections import Correction, write_corrections
+from scorer.cli.commands.demo import demo_corpus, demo_model
+from scorer.review.answers.corrections import Correction, write_corrections
 from scorer.review.examples import Example, read_examples
-from scorer.review.page import render_page, write_page
-from scorer.review.statistics import ranking_figures
+from scorer.review.page.page import render_page, write_page
+from scorer.review.pictures.statistics import ranking_figures
 
 CORPUS_ROWS = 4_000
 OPENINGS = 7

@@ -27,7 +27,7 @@ import polars as pl
 
 from scorer import ExportConfig, export_onnx
 from scorer.errors import ScorerError
-from scorer.model_directory import ModelDirectory, Optimization, Precision
+from scorer.model.model_directory import ModelDirectory, Optimization, Precision
 
 SIZES = {"hidden_size": 128, "intermediate_size": 384, "num_hidden_layers": 3, "num_attention_heads": 4}
 KINDS: dict[str, dict[str, Any]] = {
@@ -99,7 +99,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--only", nargs="+", choices=KINDS, default=list(KINDS))
     options = parser.parse_args()
-    from scorer.exporters import versions
+    from scorer.export.checkpoint.exporters import versions
 
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
@@ -227,7 +227,7 @@ def count_products(graph: Any) -> int:
 
 def cpu_seconds(directory: ModelDirectory) -> float:
     """CPU time of a batch of texts of 54 tokens, on one thread; the least of several."""
-    from scorer.session import create_session, import_onnxruntime
+    from scorer.model.session import create_session, import_onnxruntime
 
     session = create_session(import_onnxruntime(), directory.model_file, "cpu", 1, {})
     ids = np.random.default_rng(0).integers(1_000, 20_000, (SPEED_ROWS, 54))

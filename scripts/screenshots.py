@@ -13,12 +13,12 @@ from typing import Any
 
 from browser import open_chromium
 
-from scorer.demo import run_demo
+from scorer.cli.commands.demo import run_demo
 from scorer.listener import Silence
 from scorer.review.examples import read_examples
-from scorer.review.page import render_page, write_page
-from scorer.review.pictures import draw_svg
-from scorer.review.statistics import ranking_figures
+from scorer.review.page.page import render_page, write_page
+from scorer.review.pictures.pictures import draw_svg
+from scorer.review.pictures.statistics import ranking_figures
 
 FOLDER = Path(__file__).parents[1] / "images"
 TOP = 200

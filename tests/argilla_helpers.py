@@ -17,7 +17,7 @@ import httpx
 import pytest
 from argilla_server.stack import API_KEY, PASSWORD, Stack
 
-import scorer.cli
+import scorer.cli.main
 
 WORKSPACE = "argilla"
 
@@ -56,7 +56,7 @@ class Server:
             redirect_stderr(stderr),
             pytest.raises(SystemExit) as ended,
         ):
-            scorer.cli.main()
+            scorer.cli.main.main()
         self.shown += [stdout.getvalue(), stderr.getvalue()]
         code = ended.value.code
         return subprocess.CompletedProcess(command, int(code or 0), stdout.getvalue(), stderr.getvalue())

@@ -15,8 +15,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer
 
-from scorer.demo import demo_model
-from scorer.model_directory import open_model_directory
+from scorer.cli.commands.demo import demo_model
+from scorer.model.model_directory import open_model_directory
 
 
 def write_bag_model(directory: Path, *, bad_word: str | None = None, classes: int | None = None) -> Path:

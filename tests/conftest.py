@@ -13,8 +13,8 @@ import polars as pl
 import pytest
 from browser import find_chromium, open_chromium
 
-from scorer.demo import demo_corpus, demo_model
-from scorer.model_directory import open_model_directory
+from scorer.cli.commands.demo import demo_corpus, demo_model
+from scorer.model.model_directory import open_model_directory
 
 REPOSITORY = Path(__file__).parents[1]
 SHARED = REPOSITORY.parent / "shared"

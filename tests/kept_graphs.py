@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from scorer import onnx_graph
-from scorer.torch_graph import write_torch_graph
+from scorer.export.graph import onnx_graph
+from scorer.export.graph.torch_graph import write_torch_graph
 
 ANSWER = "answer"
 

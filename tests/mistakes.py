@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 import pytest
 from rankings import make_ranking
 
-import scorer.session
+import scorer.model.session
 from scorer import RunConfig, score
 from scorer.errors import (
     DataError,
@@ -952,21 +952,21 @@ def rescore_top_in_words(bench: Bench) -> list[object]:
 
 @case(ProviderError, "--provider cuda", "CUDAExecutionProvider", "scorer-onnx[gpu]")
 def cuda_without_cuda(bench: Bench) -> list[object]:
-    if "onnxruntime-gpu" in scorer.session.installed_onnxruntime():
+    if "onnxruntime-gpu" in scorer.model.session.installed_onnxruntime():
         pytest.skip("CUDA may be here")
     return bench.run(bench.good(), "--provider", "cuda")
 
 
 @case(ProviderError, "ONNX Runtime is not installed", "pip install 'scorer-onnx[cpu]'", "scorer-onnx[gpu]")
 def no_onnxruntime(bench: Bench) -> list[object]:
-    bench.monkeypatch.setattr(scorer.session, "installed_onnxruntime", dict)
+    bench.monkeypatch.setattr(scorer.model.session, "installed_onnxruntime", dict)
     return bench.run(bench.good())
 
 
 @case(ProviderError, "onnxruntime and onnxruntime-gpu are installed together", "pip uninstall")
 def both_onnxruntime_packages(bench: Bench) -> list[object]:
     both = {"onnxruntime": "1.0", "onnxruntime-gpu": "1.0"}
-    bench.monkeypatch.setattr(scorer.session, "installed_onnxruntime", lambda: both)
+    bench.monkeypatch.setattr(scorer.model.session, "installed_onnxruntime", lambda: both)
     return bench.run(bench.good())
 
 

@@ -13,12 +13,12 @@ import numpy as np
 from tokenizer_files import POSITIONS
 
 from scorer import ExportConfig, export_onnx
-from scorer.batching import Encoded, batches
-from scorer.classifier import OnnxClassifier
+from scorer.arithmetic.batching import Encoded, batches
 from scorer.errors import UsageError
-from scorer.model_directory import ModelDirectory
-from scorer.parity import tolerance
-from scorer.tokenization import TextEncoder
+from scorer.export.proof.parity import tolerance
+from scorer.model.classifier import OnnxClassifier
+from scorer.model.model_directory import ModelDirectory
+from scorer.model.tokenization import TextEncoder
 
 BATCH_TOKENS = 4_096
 

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scorer import RunConfig, score
-from scorer.model_directory import open_model_directory
+from scorer.model.model_directory import open_model_directory
 
 Row = dict[str, Any]
 FORMATS = (".parquet", ".csv", ".tsv.gz", ".jsonl", ".jsonl.gz", ".arrow")

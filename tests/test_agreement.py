@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scorer.agreement import Confusion, measure_agreement
+from scorer.arithmetic.agreement import Confusion, measure_agreement
 
 NAMES = ("World", "Sports", "Business", "Sci/Tech")
 

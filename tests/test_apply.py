@@ -24,14 +24,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from scorer.errors import DataError, LabelError, OutputError, ScorerError, UsageError
-from scorer.files import making_folder, writing
 from scorer.labels import resolve_labels
-from scorer.review.apply import Applied, ApplyConfig, apply_corrections
-from scorer.review.card import card_text
-from scorer.review.corrections import Correction, text_hash, write_corrections
-from scorer.review.datasets_folder import Classes, write_folder
-from scorer.review.edits import Edits
-from scorer.sources.hub import HubTable
+from scorer.review.answers.corrections import Correction, text_hash, write_corrections
+from scorer.review.correct.apply import Applied, ApplyConfig, apply_corrections
+from scorer.review.correct.card import card_text
+from scorer.review.correct.datasets_folder import Classes, write_folder
+from scorer.review.edits.edits import Edits
+from scorer.sources.formats.hub import HubTable
+from scorer.system.files import making_folder, writing
 
 LABELS = ("World", "Sports", "Business", "Sci/Tech")
 ROWS = 40

@@ -15,8 +15,8 @@ from checkpoints import KINDS, TRAINING_TEXT, make_checkpoint
 from torch_reference import torch_losses
 
 from scorer import ExportConfig, RunConfig, export_onnx, score
-from scorer.exporters import choose_exporter
-from scorer.model_directory import open_model_directory
+from scorer.export.checkpoint.exporters import choose_exporter
+from scorer.model.model_directory import open_model_directory
 
 pytestmark = pytest.mark.usefixtures("kept_graphs")
 

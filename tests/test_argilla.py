@@ -20,11 +20,11 @@ from conftest import SHARED
 from rankings import make_ranking
 
 from scorer import ExportConfig, RunConfig, export_onnx, score
-from scorer.demo import demo_corpus, demo_model
+from scorer.cli.commands.demo import demo_corpus, demo_model
 from scorer.errors import DataError, OutputError, ScorerError, ServerError, UsageError
 from scorer.listener import Silence
-from scorer.review.argilla_records import record_id
-from scorer.review.corrections import read_corrections, text_hash
+from scorer.review.answers.corrections import read_corrections, text_hash
+from scorer.review.argilla.records import record_id
 
 pytestmark = [
     pytest.mark.xdist_group("argilla"),
@@ -297,7 +297,7 @@ def test_a_server_that_cannot_be_used_is_said_and_nothing_is_done(
     ranking: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("scorer.review.argilla_server.WAITS_S", (0.1, 0.1))
+    monkeypatch.setattr("scorer.review.argilla.server.WAITS_S", (0.1, 0.1))
     before = argilla.ask("GET", "/me/datasets")
     done = argilla.command("to-argilla", ranking, "--dataset", "never", **environment)
     assert (done.returncode, done.stdout) == (error.exit_code, "")
@@ -344,12 +344,12 @@ class Saboteur(Silence):
 def test_a_server_that_dies_halfway_is_waited_for_and_then_given_up(
     revives: bool, argilla: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from scorer.review.argilla_access import Access
-    from scorer.review.argilla_push import push
-    from scorer.review.argilla_records import make_records, settings_for
+    from scorer.review.argilla.access import Access
+    from scorer.review.argilla.push import push
+    from scorer.review.argilla.records import make_records, settings_for
     from scorer.review.head import Selection, select_head
 
-    monkeypatch.setattr("scorer.review.argilla_server.WAITS_S", (0.1, 0.1))
+    monkeypatch.setattr("scorer.review.argilla.server.WAITS_S", (0.1, 0.1))
     head = select_head(make_ranking(tmp_path, [f"text {row}" for row in range(300)], LABELS), Selection())
     records = make_records(head, agent="model", suggest="predicted", label_source=None)
     listener = Saboteur(argilla, 200, revives=revives)
@@ -380,12 +380,12 @@ def test_a_head_of_five_thousand_goes_through_and_progress_moves(
     again = corpus.with_columns(id=pl.col("id") + "-again", text=pl.col("text") + " Thank you.")
     pl.concat([corpus, again.head(LARGE_HEAD - 3_900)]).write_parquet(tmp_path / "corpus.parquet")
     score(RunConfig(model=demo_model(), data=(str(tmp_path / "corpus.parquet"),), output=tmp_path / "scores"))
-    monkeypatch.setattr("scorer.progress.LINE_INTERVAL_S", 1.0)
+    monkeypatch.setattr("scorer.cli.terminal.progress.LINE_INTERVAL_S", 1.0)
     for name, value in argilla.environment().items():
         monkeypatch.setenv(name, value)
     from click.testing import CliRunner
 
-    from scorer.cli import cli
+    from scorer.cli.main import cli
 
     arguments = ["to-argilla", str(tmp_path / "scores"), "--dataset", "large", "--top", str(LARGE_HEAD)]
     result = CliRunner().invoke(cli, arguments)

@@ -13,9 +13,9 @@ import pytest
 from argilla_server.stack import PASSWORD, missing
 
 from scorer import RunConfig, score
-from scorer.demo import demo_corpus, demo_model
-from scorer.model_directory import open_model_directory
-from scorer.review.corrections import read_corrections
+from scorer.cli.commands.demo import demo_corpus, demo_model
+from scorer.model.model_directory import open_model_directory
+from scorer.review.answers.corrections import read_corrections
 
 pytestmark = [
     pytest.mark.xdist_group("argilla"),

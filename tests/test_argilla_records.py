@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from rankings import make_ranking
 
 from scorer.errors import DataError, UsageError
-from scorer.review.argilla_access import Access
-from scorer.review.argilla_records import (
+from scorer.review.answers.corrections import text_hash
+from scorer.review.argilla.access import Access
+from scorer.review.argilla.records import (
     METADATA,
     Record,
     clean_agent,
@@ -27,7 +28,6 @@ from scorer.review.argilla_records import (
     settings_for,
     split_record_id,
 )
-from scorer.review.corrections import text_hash
 from scorer.review.head import Head, Selection, select_head
 
 LABELS = ("World", "Sports", "Business")
@@ -241,7 +241,7 @@ def test_without_the_client_the_extra_is_named(ranking: Path) -> None:
     code = (
         "import sys; sys.modules['argilla'] = None\n"
         f"sys.argv = ['scorer', 'to-argilla', {str(ranking)!r}, '--dataset', 'news', '--api-key', 'k']\n"
-        "from scorer.cli import main; main()"
+        "from scorer.cli.main import main; main()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 10

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scorer.batching import Encoded, batches, bucket, collate
+from scorer.arithmetic.batching import Encoded, batches, bucket, collate
 
 lengths_and_budget = st.tuples(
     st.lists(st.integers(1, 300), max_size=200).map(lambda lengths: np.array(lengths, dtype=np.int64)),

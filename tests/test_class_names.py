@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scorer.class_names import class_names
 from scorer.errors import ExportError
+from scorer.export.checkpoint.class_names import class_names
 
 GENERIC = {"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"}
 GENERIC_INDICES = {"LABEL_0": 0, "LABEL_1": 1, "LABEL_2": 2}

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scorer.batching import Batch, Encoded, batches, bucket, collate
-from scorer.classifier import OnnxClassifier
+from scorer.arithmetic.batching import Batch, Encoded, batches, bucket, collate
 from scorer.errors import ProviderError
-from scorer.inference import Careful, FailedTextsError
-from scorer.model_directory import open_model_directory
+from scorer.model.classifier import OnnxClassifier
+from scorer.model.inference import Careful, FailedTextsError
+from scorer.model.model_directory import open_model_directory
 
 
 def a_batch(rows: int = 6, tokens: int = 9) -> Batch:
@@ -93,8 +93,8 @@ import subprocess
 import sys
 from pathlib import Path
 import numpy as np
-from scorer.batching import Batch
-from scorer.classifier import OnnxClassifier, OutOfMemoryError
+from scorer.arithmetic.batching import Batch
+from scorer.model.classifier import OnnxClassifier, OutOfMemoryError
 classifier = OnnxClassifier(Path(sys.argv[1]), tuple("abcdef"), "cpu")
 ids = np.ones((6000, 128), np.int32)
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

@@ -19,10 +19,10 @@ import pytest
 from click.testing import CliRunner
 
 from scorer import errors
-from scorer.cli import cli
-from scorer.demo import demo_corpus
+from scorer.cli.commands.demo import demo_corpus
+from scorer.cli.commands.doctor import diagnose
+from scorer.cli.main import cli
 from scorer.distribution import DISTRIBUTION, install_command
-from scorer.doctor import diagnose
 from scorer.schema import REJECT_REASONS, scores_schema
 
 REPOSITORY = Path(__file__).parents[1]
@@ -201,7 +201,7 @@ def test_a_signal_ends_the_run_at_once_and_says_how_to_go_on(
 def test_progress_is_plain_lines_where_there_is_no_terminal(
     model: Path, corpus_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("scorer.progress.LINE_INTERVAL_S", 0.0)
+    monkeypatch.setattr("scorer.cli.terminal.progress.LINE_INTERVAL_S", 0.0)
     result = CliRunner().invoke(cli, ["run", str(model), str(corpus_file), "-o", str(tmp_path / "out")])
     assert result.exit_code == 0
     lines = re.findall(r"([\d,]+) of 600 rows \([\d.]+%\), [\d,]+ rows/s, [\d,]+ tokens/s, .+ left", result.stderr)

@@ -25,14 +25,14 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
 from scorer import ExportConfig, export_onnx
-from scorer.batching import collate
-from scorer.checkpoint import Checkpoint, open_checkpoint, takes
-from scorer.classifier import OnnxClassifier
-from scorer.containers.inert_pickle import Recorded, UnreadableError, read_pickle
-from scorer.containers.place import Wishes
+from scorer.arithmetic.batching import collate
 from scorer.errors import ExportError, MissingExtraError, UsageError
-from scorer.model_directory import ModelDirectory
-from scorer.tokenization import TextEncoder
+from scorer.export.containers.checkpoint import Checkpoint, open_checkpoint, takes
+from scorer.export.containers.inert_pickle import Recorded, UnreadableError, read_pickle
+from scorer.export.containers.place import Wishes
+from scorer.model.classifier import OnnxClassifier
+from scorer.model.model_directory import ModelDirectory
+from scorer.model.tokenization import TextEncoder
 
 WITHIN = 1e-4
 LABELS = ("world", "sport", "business", "science")
@@ -833,7 +833,7 @@ def torch_exports() -> bool:
 
 OPENS = """
 import sys
-from scorer.checkpoint import open_checkpoint
+from scorer.export.containers.checkpoint import open_checkpoint
 checkpoint = open_checkpoint(sys.argv[1])
 print(checkpoint.source, checkpoint.revision, checkpoint.label_names)
 print(*checkpoint.notices, sep="\\n")

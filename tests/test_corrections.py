@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scorer.errors import DataError, OutputError
-from scorer.review.corrections import Correction, read_corrections, text_hash, write_corrections
-from scorer.review.decisions import Decision, merge
+from scorer.review.answers.corrections import Correction, read_corrections, text_hash, write_corrections
+from scorer.review.answers.decisions import Decision, merge
 
 LABELS = ("World", "Sports", "Business")
 

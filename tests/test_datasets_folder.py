@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 
 from scorer.errors import DataError
 from scorer.labels import resolve_labels
-from scorer.review.datasets_folder import Classes, write_folder
-from scorer.review.edits import Edits
-from scorer.review.json_columns import JsonColumns
-from scorer.sources.columnar import ArrowTable, ParquetTable
-from scorer.sources.json_lines import JsonTable
-from scorer.sources.table import Table
+from scorer.review.correct.datasets_folder import Classes, write_folder
+from scorer.review.correct.json_columns import JsonColumns
+from scorer.review.edits.edits import Edits
+from scorer.sources.formats.columnar import ArrowTable, ParquetTable
+from scorer.sources.formats.json_lines import JsonTable
+from scorer.sources.storage.table import Table
 
 datasets = pytest.importorskip("datasets", reason="needs the extra `hub`")
 

@@ -11,8 +11,8 @@ from random import Random
 import polars as pl
 import pytest
 
-from scorer.demo import demo_corpus, demo_model, demo_planted
-from scorer.model_directory import open_model_directory
+from scorer.cli.commands.demo import demo_corpus, demo_model, demo_planted
+from scorer.model.model_directory import open_model_directory
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 sys.path.append(str(SCRIPTS))

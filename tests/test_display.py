@@ -15,8 +15,9 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-import scorer.cli
-from scorer.display import BLOCK_CHARACTERS, CELL_CHARACTERS, excerpt, print_ranking, ranking_table, visible
+import scorer.cli.main
+from scorer.cli.terminal.display import BLOCK_CHARACTERS, CELL_CHARACTERS, print_ranking, ranking_table
+from scorer.system.visible_text import excerpt, visible
 
 HOSTILE = {
     "colours": "\x1b[31mred\x1b[0m",
@@ -208,7 +209,7 @@ def show(
     def run(*arguments: object) -> str:
         monkeypatch.setattr(sys, "argv", ["scorer", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
-            scorer.cli.main()
+            scorer.cli.main.main()
         assert not ended.value.code
         return "".join(capsys.readouterr())
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from mistakes import CASES, Bench
 
-import scorer.cli
+import scorer.cli.main
 from scorer.errors import DataError, LabelError, ScorerError, UsageError
 
 SMALL_FILE_BYTES = 1_000_000
@@ -67,7 +67,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     def run(*arguments: object) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["scorer", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
-            scorer.cli.main()
+            scorer.cli.main.main()
         stdout, stderr = capsys.readouterr()
         sys.stderr.write(stderr)  # shown where the test fails
         return Outcome(ended.value.code, stdout, stderr)  # type: ignore[arg-type]

@@ -15,22 +15,22 @@ import pytest
 from test_pipeline import NAMES, CodePoints
 
 from scorer import RunConfig, score
-from scorer.batching import Batch
+from scorer.arithmetic.batching import Batch
 from scorer.config import EXACT_ROWS
-from scorer.engines.local import score_here
 from scorer.errors import ModelError, ParityError
-from scorer.exact_head import PILOT_FILE, Rescoring
 from scorer.labels import resolve_labels
 from scorer.listener import Silence
-from scorer.pipeline import score_shards
-from scorer.prepare import prepare
-from scorer.ranking import rank
-from scorer.shard_writer import ShardWriter
-from scorer.shards import RunDirectory
+from scorer.pipeline.loop import score_shards
+from scorer.pipeline.stages import Clock, Stages
+from scorer.ranking.rank import rank
+from scorer.results.run_directory import RunDirectory
+from scorer.results.shard_writer import ShardWriter
+from scorer.run.engines.local import score_here
+from scorer.run.exact_head import PILOT_FILE, Rescoring
+from scorer.run.setup.prepare import prepare
 from scorer.sources import Source, plan_source
-from scorer.sources.columnar import ParquetTable
-from scorer.sources.columns import Columns
-from scorer.stages import Clock, Stages
+from scorer.sources.columns.columns import Columns
+from scorer.sources.formats.columnar import ParquetTable
 
 
 class Logits:
@@ -179,8 +179,8 @@ def test_a_sample_is_judged_once(tmp_path: Path) -> None:
 def int8_model(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The embedded model in int8, with its fp32 form beside it."""
     pytest.importorskip("onnx", reason="needs the extra `export`")
-    from scorer.graph_precision import to_int8
-    from scorer.model_directory import CONTRACT_FILE, EXACT_FILE, MODEL_FILE, sha256_of
+    from scorer.export.graph.graph_precision import to_int8
+    from scorer.model.model_directory import CONTRACT_FILE, EXACT_FILE, MODEL_FILE, sha256_of
 
     folder = tmp_path_factory.mktemp("int8") / "model"
     shutil.copytree(model, folder)

@@ -12,11 +12,11 @@ import polars as pl
 import pytest
 
 from scorer import RunConfig, score
-from scorer.demo import demo_corpus, demo_model
+from scorer.cli.commands.demo import demo_corpus, demo_model
 from scorer.errors import DataError
-from scorer.review.corrections import read_corrections, text_hash
-from scorer.review.label_studio import read_annotations
-from scorer.review.spreadsheet import CELL_CHARACTERS, safe_cell
+from scorer.review.answers.corrections import read_corrections, text_hash
+from scorer.review.files.label_studio import read_annotations
+from scorer.review.files.spreadsheet import CELL_CHARACTERS, safe_cell
 
 
 @pytest.fixture(scope="module")

@@ -33,8 +33,6 @@ from checkpoints import (
 from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from scorer import export, onnx_graph, proof_texts
-from scorer.checkpoint import open_checkpoint, position_limit
 from scorer.errors import (
     DataError,
     ExportError,
@@ -45,10 +43,14 @@ from scorer.errors import (
     ScorerError,
     UsageError,
 )
-from scorer.export import ExportConfig, export_onnx
-from scorer.exporters import EXTRAS, REQUIRED, choose_exporter
-from scorer.model_directory import EXACT_FILE, ModelDirectory, open_model_directory
-from scorer.parity_texts import BUILT_IN_TEXTS
+from scorer.export import export
+from scorer.export.checkpoint.exporters import EXTRAS, REQUIRED, choose_exporter
+from scorer.export.checkpoint.sample_texts import BUILT_IN_TEXTS
+from scorer.export.containers.checkpoint import open_checkpoint, position_limit
+from scorer.export.export import ExportConfig, export_onnx
+from scorer.export.graph import onnx_graph
+from scorer.export.proof import proof_texts
+from scorer.model.model_directory import EXACT_FILE, ModelDirectory, open_model_directory
 
 pytestmark = pytest.mark.usefixtures("kept_graphs")
 
@@ -269,7 +271,7 @@ def test_int8_quantizes_the_matrix_products(bert: Path, tmp_path: Path, optimize
 def test_large_weights_lie_beside_the_graph_and_are_hashed(
     bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: Any
 ) -> None:
-    monkeypatch.setattr("scorer.onnx_files.EXTERNAL_DATA_BYTES", 1_000)
+    monkeypatch.setattr("scorer.export.onnx.files.EXTERNAL_DATA_BYTES", 1_000)
     monkeypatch.setenv("FORCE_ONNX_EXTERNAL_DATA", "1")
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
@@ -539,7 +541,7 @@ def test_failing_exporter_is_told_with_its_cause(bert: Path, tmp_path: Path, mon
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("operator not supported")
 
-    optimum, torchs = "optimum.exporters.onnx.onnx_export_from_model", "scorer.onnx_graph.rewrite"
+    optimum, torchs = "optimum.exporters.onnx.onnx_export_from_model", "scorer.export.graph.onnx_graph.rewrite"
     monkeypatch.setattr(optimum if EXPORTER == "optimum" else torchs, fail)
     message = refused(ExportError, bert, tmp_path)
     assert "operator not supported" in message
@@ -691,7 +693,7 @@ def test_missing_package_is_named(
 
 
 def test_missing_onnxruntime_is_told(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scorer.session.installed_onnxruntime", dict)
+    monkeypatch.setattr("scorer.model.session.installed_onnxruntime", dict)
     assert "scorer-onnx[cpu]" in refused(ProviderError, bert, tmp_path)
 
 
@@ -703,7 +705,7 @@ def test_hub_checkpoint_is_exported_in_silence_and_its_commit_recorded(bert: Pat
     (cache / "refs").mkdir()
     (cache / "refs" / "main").write_text(commit)
     script = (
-        "import sys; from pathlib import Path; from scorer.export import ExportConfig, export_onnx\n"
+        "import sys; from pathlib import Path; from scorer.export.export import ExportConfig, export_onnx\n"
         "heavy = {'torch', 'transformers', 'optimum', 'onnx', 'onnxruntime'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
         f"done = export_onnx(ExportConfig('owner/name', Path({str(tmp_path / 'model')!r}), precision='int8'))\n"

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scorer import RunConfig, score
-from scorer.model_directory import open_model_directory
+from scorer.model.model_directory import open_model_directory
 
 HUGE = ("A text of ten megabytes, with an end. " * 280_000)[:10_000_000]
 TEXTS = {

@@ -18,8 +18,8 @@ from bag_model import write_bag_model
 from scorer import RunConfig, score
 from scorer.errors import DataError, LeftOutError, ModelError, OutputError
 from scorer.listener import Silence
+from scorer.model.tokenization import TextEncoder
 from scorer.sources import UnreadableError
-from scorer.tokenization import TextEncoder
 
 FILES, ROWS = 5, 120
 Scorer = Callable[..., subprocess.CompletedProcess[str]]
@@ -175,7 +175,7 @@ def test_a_batch_that_fails_names_its_rows(
     config: RunConfig, data: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The session fails on every batch that holds one of two texts, and says nothing of memory."""
-    from scorer.classifier import OnnxClassifier
+    from scorer.model.classifier import OnnxClassifier
 
     frame = pl.read_parquet(data[1])
     at_fault = pl.int_range(ROWS).is_in([50, 77])

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from scorer.fidelity import kth_highest, log_odds, loss_of_log_odds, measure_fidelity, spearman
+from scorer.arithmetic.fidelity import kth_highest, log_odds, loss_of_log_odds, measure_fidelity, spearman
 
 LOSSES = st.lists(st.floats(0, 50, width=32), min_size=2, max_size=50).map(lambda v: np.array(v, dtype=np.float32))
 

@@ -19,7 +19,7 @@ from bag_model import write_bag_model
 
 from scorer import RunConfig, score
 from scorer.errors import DataError
-from scorer.model_directory import open_model_directory
+from scorer.model.model_directory import open_model_directory
 from scorer.sources import open_source, plan_source
 
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"

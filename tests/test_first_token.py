@@ -14,7 +14,7 @@ pytest.importorskip("optimum.exporters.onnx", reason="of optimum's exporter: scr
 from checkpoints import make_checkpoint
 
 from scorer import ExportConfig, export_onnx
-from scorer.first_token import keep_first_token
+from scorer.export.positions.first_token import keep_first_token
 
 
 @pytest.fixture(scope="module")

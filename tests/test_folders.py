@@ -14,7 +14,7 @@ from bag_model import write_bag_model
 
 from scorer import RunConfig, score
 from scorer.errors import DataError, UsageError
-from scorer.ranking import head
+from scorer.ranking.rank import head
 from scorer.sources import open_source
 from scorer.sources.splits import split_of
 

@@ -21,10 +21,10 @@ from onnx import TensorProto, helper, numpy_helper
 from test_one_position import SHAPES, logits, torch_alone, write
 from tiny_models import padded
 
-from scorer.graph_rewrites import rewrite
-from scorer.rms_norm import fuse_rms_norm
-from scorer.rotary import fuse_rotary
-from scorer.split_products import split_products
+from scorer.export.rewrites.graph_rewrites import rewrite
+from scorer.export.rewrites.rms_norm import fuse_rms_norm
+from scorer.export.rewrites.rotary import fuse_rotary
+from scorer.export.rewrites.split_products import split_products
 
 HEADS, WIDTH, ROWS, TOKENS = 2, 8, 3, 5
 # What a graph of two layers, the last of them cut, has of the fused nodes.

@@ -18,7 +18,7 @@ pytest.importorskip("torch", reason="needs an extra that exports")
 from checkpoints import TRAINING_TEXT, make_checkpoint
 from torch_reference import torch_losses
 
-from scorer.model_directory import open_model_directory
+from scorer.model.model_directory import open_model_directory
 
 LABELS = ("politics", "sports", "science")
 COMMITS = {"main": "0123456789abcdef0123456789abcdef01234567", "v2": "89abcdef0123456789abcdef0123456789abcdef"}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scorer.cli import cli
+from scorer.cli.main import cli
 
 HEAVY = ("torch", "transformers", "optimum", "datasets", "argilla", "onnx", "sklearn")
 
@@ -50,7 +50,7 @@ def test_importing_the_package_imports_none_of_its_tools() -> None:
 @pytest.mark.parametrize("command", [[], *([name] for name in sorted(cli.commands))])
 def test_help_needs_click_alone(command: list[str]) -> None:
     code = (
-        f"import sys; sys.argv = ['scorer', *{command!r}, '--help']\nfrom scorer.cli import main\n"
+        f"import sys; sys.argv = ['scorer', *{command!r}, '--help']\nfrom scorer.cli.main import main\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
         "print(sorted({'numpy', 'polars', 'pyarrow', 'onnxruntime', 'rich'} & set(sys.modules)))"
     )

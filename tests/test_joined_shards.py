@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from scorer import RunConfig, score
 from scorer.errors import DataError, RunInterrupted
 from scorer.listener import Silence
-from scorer.manifest import Manifest
-from scorer.merging import merge
+from scorer.ranking.merging import merge
+from scorer.results.manifest import Manifest
 from scorer.sources import Shard, Span, UnreadableError
 from scorer.sources.source import _cut
 

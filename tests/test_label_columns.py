@@ -13,10 +13,10 @@ import pytest
 from scorer.config import RunConfig
 from scorer.errors import LabelError, UsageError
 from scorer.labels import LabelEncoder
-from scorer.review.apply import ApplyConfig, apply_corrections
-from scorer.review.corrections import Correction, text_hash, write_corrections
+from scorer.labels.settled_labels import settle_labels
+from scorer.review.answers.corrections import Correction, text_hash, write_corrections
+from scorer.review.correct.apply import ApplyConfig, apply_corrections
 from scorer.sources import Source, open_source, plan_source
-from scorer.sources.settled_labels import settle_labels
 
 NEWS = ("World", "Sports", "Business", "Sci/Tech")
 ALPHABETICAL = sorted(NEWS)

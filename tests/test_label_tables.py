@@ -25,9 +25,9 @@ from scorer.errors import DataError, LabelError
 from scorer.labels import MISSING, UNKNOWN, UNKNOWN_SHARE, LabelEncoder, resolve_labels
 from scorer.labels.label_map import read_label_map
 from scorer.labels.proposal import propose_map, write_map
-from scorer.review.spelling import spelled_labels
+from scorer.labels.settled_labels import settle_labels
+from scorer.review.correct.spelling import spelled_labels
 from scorer.sources import open_source, plan_source, read_shards
-from scorer.sources.settled_labels import settle_labels
 
 WORDS = (
     *(

@@ -12,8 +12,8 @@ from scorer.errors import DataError, LabelError, OutputError
 from scorer.labels import MISSING, UNKNOWN, resolve_labels
 from scorer.labels.label_map import read_label_map
 from scorer.labels.proposal import propose_map, write_map
-from scorer.review.spelling import spelled_labels
-from scorer.sources.label_column import check_label_type
+from scorer.review.correct.spelling import spelled_labels
+from scorer.sources.columns.label_column import check_label_type
 
 NEWS = ("World", "Sports", "Business", "Sci/Tech")
 GENERIC = ("LABEL_0", "LABEL_1")

@@ -10,7 +10,8 @@ ort = pytest.importorskip("onnxruntime")
 
 from onnx import TensorProto, helper
 
-from scorer.layer_norm import FUSED, SESSION_FUSION, unfuse_skip_layer_norm
+from scorer.export.rewrites.layer_norm import FUSED, unfuse_skip_layer_norm
+from scorer.model.session import SESSION_FUSION
 
 WIDTH = 48
 

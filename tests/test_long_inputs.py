@@ -15,8 +15,15 @@ ort = pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
 
 from onnx import TensorProto, helper
 
-from scorer.attention_window import CAUSAL, EVERYTHING, UNLIMITED, Window, measured_window, window_attributes
-from scorer.long_attention import BLOCK, SHORT, SMALL_BLOCK, bound_attention
+from scorer.export.attention.attention_window import (
+    CAUSAL,
+    EVERYTHING,
+    UNLIMITED,
+    Window,
+    measured_window,
+    window_attributes,
+)
+from scorer.export.attention.long_attention import BLOCK, SHORT, SMALL_BLOCK, bound_attention
 
 HEADS, WIDTH, LONGEST = 2, 8, 8_192
 # Windows as models have them: two sides (ModernBERT), the past (Mistral), larger than a text or a block, and odd ones.
@@ -182,7 +189,7 @@ def traced(kind: str, *, cut: bool) -> tuple[Any, Any]:
     pytest.importorskip("transformers", minversion="5", reason="needs transformers 5")
     from tiny_models import make_model
 
-    from scorer.torch_graph import write_torch_graph
+    from scorer.export.graph.torch_graph import write_torch_graph
 
     own = {"layer_types": ["full_attention", "sliding_attention"], "classifier_pooling": "cls" if cut else "mean"}
     model = make_model(kind, max_position_embeddings=2_048, **(own if kind == "modernbert" else {}))
@@ -200,7 +207,7 @@ def test_a_model_answers_as_pytorch_does_at_every_length(kind: str, cut: bool) -
     torch = pytest.importorskip("torch")
     from tiny_models import padded
 
-    from scorer.graph_rewrites import rewrite
+    from scorer.export.rewrites.graph_rewrites import rewrite
 
     model, written = traced(kind, cut=cut)
     graph = onnx.ModelProto()
@@ -223,8 +230,8 @@ def test_a_model_answers_as_pytorch_does_at_every_length(kind: str, cut: bool) -
 def test_both_forms_are_converted_to_less_precision(precision: str, within: float, tmp_path: Path) -> None:
     from tiny_models import padded
 
-    from scorer.graph_precision import fuse, to_fp16, to_int8
-    from scorer.graph_rewrites import rewrite
+    from scorer.export.graph.graph_precision import fuse, to_fp16, to_int8
+    from scorer.export.rewrites.graph_rewrites import rewrite
 
     graph = onnx.ModelProto()
     graph.CopyFrom(traced("modernbert", cut=False)[1])

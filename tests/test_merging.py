@@ -14,8 +14,8 @@ import pytest
 from scorer import RunConfig, score
 from scorer.errors import DataError, OutputError, UsageError
 from scorer.listener import Silence
-from scorer.merging import merge
-from scorer.report import RunReport
+from scorer.ranking.merging import merge
+from scorer.results.run_report import RunReport
 
 PARTS = 3
 

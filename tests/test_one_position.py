@@ -18,10 +18,10 @@ transformers = pytest.importorskip("transformers", minversion="5", reason="needs
 
 from tiny_models import make_model, padded
 
-from scorer.graph_rewrites import rewrite
-from scorer.one_position import keep_one_position
-from scorer.one_query import PREFIX
-from scorer.torch_graph import accepted_inputs, write_torch_graph
+from scorer.export.graph.torch_graph import accepted_inputs, write_torch_graph
+from scorer.export.positions.one_position import keep_one_position
+from scorer.export.positions.one_query import PREFIX
+from scorer.export.rewrites.graph_rewrites import rewrite
 
 FIRST = ("bert", "distilbert", "roberta", "deberta", "deberta-v2", "modernbert", "electra", "albert")
 LAST = ("llama", "qwen3", "gpt2", "mistral", "gemma3_text")

@@ -14,10 +14,10 @@ from rankings import make_ranking
 from reviewing import Reviewer
 
 from scorer import RunConfig, score
-from scorer.demo import demo_corpus, demo_model
-from scorer.review.corrections import read_corrections, text_hash
+from scorer.cli.commands.demo import demo_corpus, demo_model
+from scorer.review.answers.corrections import read_corrections, text_hash
 from scorer.review.examples import read_examples
-from scorer.review.page import render_page, write_page
+from scorer.review.page.page import render_page, write_page
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import pytest
 from reviewing import READY, Reviewer
 
 from scorer import RunConfig, score
-from scorer.review.corrections import read_corrections
+from scorer.review.answers.corrections import read_corrections
 
 TEXTS = [
     "<script>window.harmed = 1; alert(1)</script>",

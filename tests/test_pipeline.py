@@ -12,14 +12,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from scorer.batching import Batch, Encoded
+from scorer.arithmetic.batching import Batch, Encoded
 from scorer.labels import resolve_labels
-from scorer.pipeline import score_shards
-from scorer.prefetch import prefetch
+from scorer.pipeline.loop import score_shards
+from scorer.pipeline.stages import Clock, ScoredWindow, Stages
 from scorer.sources import Source, plan_source
-from scorer.sources.columnar import ParquetTable
-from scorer.sources.columns import Columns
-from scorer.stages import Clock, ScoredWindow, Stages
+from scorer.sources.columns.columns import Columns
+from scorer.sources.formats.columnar import ParquetTable
+from scorer.system.prefetch import prefetch
 
 NAMES = ("even", "odd", "none")
 
@@ -146,7 +146,7 @@ def test_with_very_many_classes_few_texts_are_remembered_and_the_losses_stay(
 ) -> None:
     pl.concat([frame(100)] * 3).write_parquet(tmp_path / "data.parquet")
     expected = run(tmp_path / "data.parquet", window_rows=20, shard_rows=300)
-    monkeypatch.setattr("scorer.distinct.MOST_LOGITS", 50 * len(NAMES))
+    monkeypatch.setattr("scorer.pipeline.distinct.MOST_LOGITS", 50 * len(NAMES))
     forgetful = run(tmp_path / "data.parquet", window_rows=20, shard_rows=300)
     assert losses(forgetful) == losses(expected)
     computed = [sum(window.window.new_lengths.size for window in windows) for windows in (expected, forgetful)]

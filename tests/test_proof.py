@@ -25,14 +25,14 @@ from tokenizers.processors import TemplateProcessing
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerFast
 
 from scorer import ExportConfig, RunConfig, export_onnx, score
-from scorer.checkpoint import open_checkpoint
+from scorer.arithmetic.scoring import log_softmax
 from scorer.errors import ExportError, ParityError, UsageError
-from scorer.export import _write_tokenizer
-from scorer.exporters import choose_exporter
-from scorer.model_directory import ModelDirectory
-from scorer.proof_texts import proof_texts
-from scorer.reference import expect
-from scorer.scoring import log_softmax
+from scorer.export.checkpoint.exporters import choose_exporter
+from scorer.export.containers.checkpoint import open_checkpoint
+from scorer.export.export import _write_tokenizer
+from scorer.export.proof.proof_texts import proof_texts
+from scorer.export.proof.reference import expect
+from scorer.model.model_directory import ModelDirectory
 
 pytestmark = pytest.mark.usefixtures("kept_graphs")
 
@@ -156,14 +156,14 @@ def test_a_decoder_with_a_padding_id_reads_the_last_other_token(decoder: Path, t
 def test_a_graph_that_reads_the_wrong_token_is_refused(
     decoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scorer.optimum_graph.NO_PADDING_ID", 0)  # the end token
+    monkeypatch.setattr("scorer.export.graph.optimum_graph.NO_PADDING_ID", 0)  # the end token
     with pytest.raises(ParityError, match="does not agree with PyTorch"):
         exported(decoder, tmp_path / "model", optimize="none")
 
 
 @by_optimum
 def test_a_graph_that_takes_end_tokens_of_all_rows_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scorer.optimum_graph.read_last_end_token", lambda _: False)
+    monkeypatch.setattr("scorer.export.graph.optimum_graph.read_last_end_token", lambda _: False)
     checkpoint = make_checkpoint("bart", tmp_path / "checkpoint", label_names=LABELS)
     with pytest.raises(ParityError, match=r"does not run|does not agree"):
         exported(checkpoint, tmp_path / "model", optimize="none")

@@ -11,9 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scorer import external_sort, ranking, schema, scored_rows
-from scorer.external_sort import Keys, choose_splitters, sort_externally
-from scorer.ranking import rank
+from scorer import schema
+from scorer.ranking import external_sort, scored_rows
+from scorer.ranking import rank as ranking
+from scorer.ranking.external_sort import Keys, choose_splitters, sort_externally
+from scorer.ranking.rank import rank
 
 CLASSES = 3
 

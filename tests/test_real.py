@@ -14,7 +14,7 @@ pytest.importorskip("torch", reason="needs an extra that exports")
 from torch_reference import torch_losses
 
 from scorer import RunConfig, score
-from scorer.review.errors_left import errors_left
+from scorer.review.answers.errors_left import errors_left
 
 pytestmark = pytest.mark.shared
 

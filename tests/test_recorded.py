@@ -21,9 +21,9 @@ from recorded import compare, export_recorded
 from recording import record
 from tokenizers import pre_tokenizers
 
-from scorer.checkpoint import open_checkpoint
 from scorer.errors import ExportError
-from scorer.tokenizer_file import take_file
+from scorer.export.checkpoint.tokenizer_file import take_file
+from scorer.export.containers.checkpoint import open_checkpoint
 
 SAMPLE = (
     "bert",

@@ -18,8 +18,8 @@ import pytest
 from scorer import RunConfig, score
 from scorer.errors import DataError, OutputError, RunInterrupted, ScorerError
 from scorer.listener import Silence
-from scorer.lock import locked
 from scorer.schema import LOCK_FILE, RUN_FILE
+from scorer.system.lock import locked
 
 
 class Hearing(Silence):
@@ -107,7 +107,7 @@ def test_an_interrupted_run_goes_on_and_ends_like_an_undisturbed_one(after: int,
 def test_a_run_of_texts_that_come_again_ends_alike_whether_or_not_it_was_ended(
     most: int, after: int, config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scorer.distinct.MOST_TEXTS", most)
+    monkeypatch.setattr("scorer.pipeline.distinct.MOST_TEXTS", most)
     copy = config.output.with_name("again.csv")
     pl.read_parquet(config.data[0]).sample(fraction=1.0, shuffle=True, seed=1).write_csv(copy)
     config = dataclasses.replace(config, data=(*config.data, str(copy)))
@@ -124,7 +124,7 @@ def test_a_run_ended_while_ranking_scores_nothing_again(config: RunConfig, monke
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("scorer.run.rank", ended)
+        patch.setattr("scorer.run.run.rank", ended)
         with pytest.raises(RunInterrupted):
             score(config)
     done = parts(config)
@@ -248,7 +248,7 @@ def test_two_runs_at_once_are_refused(config: RunConfig) -> None:
         [
             sys.executable,
             "-c",
-            "import sys, time, pathlib; from scorer.lock import locked\n"
+            "import sys, time, pathlib; from scorer.system.lock import locked\n"
             "with locked(pathlib.Path(sys.argv[1])): print('held', flush=True); time.sleep(60)",
             str(config.output / LOCK_FILE),
         ],
@@ -293,7 +293,7 @@ def test_an_error_tells_what_is_kept(config: RunConfig, monkeypatch: pytest.Monk
     def full(*_: object, **__: object) -> None:
         raise OutputError("cannot write")
 
-    monkeypatch.setattr("scorer.run.rank", full)
+    monkeypatch.setattr("scorer.run.run.rank", full)
     with pytest.raises(ScorerError) as failed:
         score(config)
     notes: list[Any] = failed.value.__notes__

@@ -15,7 +15,7 @@ import pytest
 from scorer import RunConfig, score
 from scorer.errors import UsageError
 from scorer.listener import Silence
-from scorer.ranking import rank
+from scorer.ranking.rank import rank
 from scorer.schema import read_metadata, scores_schema
 
 LOSS_TOLERANCE = 1e-5
@@ -248,7 +248,7 @@ def test_misordered_labels_are_warned_of(
 
 
 def test_a_failure_while_ranking_keeps_the_finished_shards(config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scorer.run.rank", broken)
+    monkeypatch.setattr("scorer.run.run.rank", broken)
     with pytest.raises(MemoryError):
         score(config)
     assert {file.name for file in config.output.rglob("*") if file.is_file()} == {
@@ -261,7 +261,7 @@ def test_a_failure_while_ranking_keeps_the_finished_shards(config: RunConfig, mo
 def test_a_failure_before_the_first_shard_is_done_leaves_nothing(
     config: RunConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("scorer.pipeline.score", broken)
+    monkeypatch.setattr("scorer.pipeline.loop.score", broken)
     with pytest.raises(MemoryError):
         score(dataclasses.replace(config, output=tmp_path / "new" / "deep" / "out"))
     assert not (tmp_path / "new").exists()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from scorer.scoring import entropy, log_softmax, normalized_margin, score
+from scorer.arithmetic.scoring import entropy, log_softmax, normalized_margin, score
 
 logits_and_labels = st.tuples(st.integers(1, 20), st.integers(1, 12)).flatmap(
     lambda shape: st.tuples(

@@ -17,15 +17,15 @@ from checkpoints import edit_config, make_checkpoint
 from real_configs import REAL
 from transformers import CONFIG_MAPPING
 
-from scorer import exporters
-from scorer.checkpoint import open_checkpoint
-from scorer.checkpoint_settings import check_settings, check_writer
-from scorer.code_changes import changed_settings
 from scorer.errors import ExportError, MissingExtraError, UsageError
-from scorer.export import _write_tokenizer
-from scorer.exporters import choose_exporter
-from scorer.parity import make_reference, tolerance
-from scorer.parity_texts import BUILT_IN_TEXTS
+from scorer.export.checkpoint import exporters
+from scorer.export.checkpoint.code_changes import changed_settings
+from scorer.export.checkpoint.exporters import choose_exporter
+from scorer.export.checkpoint.sample_texts import BUILT_IN_TEXTS
+from scorer.export.checkpoint.settings import check_settings, check_writer
+from scorer.export.containers.checkpoint import open_checkpoint
+from scorer.export.export import _write_tokenizer
+from scorer.export.proof.parity import make_reference, tolerance
 
 LOST = [
     ("bert", {"rope_parameters": {"rope_type": "default", "rope_theta": 50.0}}),
@@ -108,19 +108,19 @@ def test_settings_that_versions_compute_otherwise_are_told(
 
 
 def test_a_checkpoint_whose_settings_versions_compute_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scorer.checkpoint_settings.version", lambda _: "5.24.0")
+    monkeypatch.setattr("scorer.export.checkpoint.settings.version", lambda _: "5.24.0")
     fields = {"scale_attn_by_inverse_layer_idx": True, "transformers_version": "4.57.6"}
     with pytest.raises(ExportError, match=r"computes scale_attn_by_inverse_layer_idx otherwise than 5\.24\.0"):
         check("gpt2", fields)
 
 
 def test_a_checkpoint_of_a_later_transformers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scorer.checkpoint_settings.version", lambda _: "4.57.6")
+    monkeypatch.setattr("scorer.export.checkpoint.settings.version", lambda _: "4.57.6")
     with pytest.raises(ExportError, match=r"pip install 'scorer-onnx\[cpu,export\]'"):
         check_writer({"transformers_version": "5.24.0"}, "folder")
     for fields in ({"transformers_version": "4.99.0"}, {"transformers_version": "4.8.2"}, {}):
         check_writer(fields, "folder")
-    monkeypatch.setattr("scorer.checkpoint_settings.version", lambda _: "5.24.0")
+    monkeypatch.setattr("scorer.export.checkpoint.settings.version", lambda _: "5.24.0")
     check_writer({"transformers_version": "5.30.0.dev0"}, "folder")
     with pytest.raises(ExportError, match="transformers 6"):
         check_writer({"transformers_version": "6.0.0"}, "folder")

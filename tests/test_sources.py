@@ -25,24 +25,15 @@ from hypothesis import strategies as st
 from scorer.config import RunConfig
 from scorer.errors import DataError, UsageError
 from scorer.schema import source_schema
-from scorer.sources import (
-    Shard,
-    Source,
-    Span,
-    open_source,
-    plan_source,
-    read_shard,
-    read_shards,
-    remember_places,
-    text_stream,
-)
-from scorer.sources import json_lines as json_lines_module
-from scorer.sources.columnar import ParquetTable
-from scorer.sources.columns import Columns
-from scorer.sources.delimited import DelimitedTable
-from scorer.sources.hub import open_hub_dataset
-from scorer.sources.table import Place
-from scorer.sources.text_stream import TextOptions
+from scorer.sources import Shard, Source, Span, open_source, plan_source, read_shard, read_shards, remember_places
+from scorer.sources.columns.columns import Columns
+from scorer.sources.formats import json_lines as json_lines_module
+from scorer.sources.formats.columnar import ParquetTable
+from scorer.sources.formats.delimited import DelimitedTable
+from scorer.sources.formats.hub import open_hub_dataset
+from scorer.sources.storage import text_stream
+from scorer.sources.storage.table import Place
+from scorer.sources.storage.text_stream import TextOptions
 
 Row = dict[str, Any]
 
@@ -242,7 +233,7 @@ def test_csv_row_longer_than_a_block_is_read_in_a_larger_one(
 
 def test_csv_row_longer_than_the_largest_block_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text_stream, "BLOCK_BYTES", 1_000)
-    monkeypatch.setattr("scorer.sources.delimited.LARGEST_ROW_BYTES", 4_000)
+    monkeypatch.setattr("scorer.sources.formats.delimited.LARGEST_ROW_BYTES", 4_000)
     file = write([{"text": "x\n" * 40_000, "label": "World"}], tmp_path / "data.csv")
     with pytest.raises(DataError, match=r"data\.csv': the row that begins in line 2 is longer than 4,000 bytes"):
         read(source_of(file))
@@ -642,7 +633,7 @@ def test_consecutive_shards_are_read_in_one_pass_and_others_from_their_start(
 def test_a_later_run_enters_a_text_file_where_its_rows_begin(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scorer.sources.json_lines.READ_ROWS", 10)
+    monkeypatch.setattr("scorer.sources.formats.json_lines.READ_ROWS", 10)
     monkeypatch.setattr(text_stream, "BLOCK_BYTES", 2_000)
     rows = [{"id": str(number), "text": f'"{number}"\n' * (number % 9 + 1), "label": "World"} for number in range(500)]
     file = write(rows, tmp_path / name)

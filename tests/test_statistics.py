@@ -14,11 +14,11 @@ import polars as pl
 import pytest
 
 from scorer import RunConfig, score
-from scorer.demo import demo_corpus, demo_model
-from scorer.review.inline_svg import inline_svg
-from scorer.review.page import COLOURS
-from scorer.review.pictures import draw_svg, write_plots
-from scorer.review.statistics import CURVE_HEADS, LOSS_BINS, RankingFigures, ranking_figures
+from scorer.cli.commands.demo import demo_corpus, demo_model
+from scorer.review.page.inline_svg import inline_svg
+from scorer.review.page.page import COLOURS
+from scorer.review.pictures.pictures import draw_svg, write_plots
+from scorer.review.pictures.statistics import CURVE_HEADS, LOSS_BINS, RankingFigures, ranking_figures
 
 TOP = 60
 
@@ -86,7 +86,7 @@ def test_every_picture_is_written_in_both_formats(figures: RankingFigures, tmp_p
 
 def many_classes(names: list[str]) -> RankingFigures:
     """Figures of a ranking with these classes, each mistaken for the next one."""
-    from scorer.review.statistics import ClassFigures
+    from scorer.review.pictures.statistics import ClassFigures
 
     classes = len(names)
     confusion = np.diag(np.arange(classes - 1) + 1, 1).astype(np.int64)
@@ -133,7 +133,7 @@ def test_pictures_in_the_page_hold_no_style_no_script_and_no_clashing_id(figures
 
 
 WITHOUT_MATPLOTLIB = (
-    "import sys; sys.modules['matplotlib'] = None; sys.argv = sys.argv[1:]; from scorer.cli import main; main()"
+    "import sys; sys.modules['matplotlib'] = None; sys.argv = sys.argv[1:]; from scorer.cli.main import main; main()"
 )
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from scorer import RunConfig, score
 from scorer.errors import DataError, MissingExtraError, OutputError
-from scorer.urls import without_secrets
+from scorer.system.urls import without_secrets
 
 FORMATS = ("parquet", "arrow", "csv", "csv.gz", "jsonl", "jsonl.zst")
 

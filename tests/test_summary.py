@@ -15,10 +15,10 @@ import pytest
 from rankings import make_ranking
 
 from scorer.errors import DataError
-from scorer.review.corrections import Correction, text_hash, write_corrections
-from scorer.review.decisions import merge
-from scorer.review.errors_left import errors_left, estimate_errors_left, log_odds
-from scorer.review.summary import summarize, wilson
+from scorer.review.answers.corrections import Correction, text_hash, write_corrections
+from scorer.review.answers.decisions import merge
+from scorer.review.answers.errors_left import errors_left, estimate_errors_left, log_odds
+from scorer.review.answers.summary import summarize, wilson
 
 LABELS = ("World", "Sports", "Business")
 Scorer = Callable[..., subprocess.CompletedProcess[str]]

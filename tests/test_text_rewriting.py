@@ -15,13 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scorer.errors import DataError
-from scorer.review.edits import Edits
-from scorer.review.rewrite import rewrite
-from scorer.sources import text_stream
-from scorer.sources.delimited import DelimitedTable
-from scorer.sources.json_lines import JsonTable
-from scorer.sources.text_stream import TextOptions, TextTable
-from scorer.sources.values import label_values
+from scorer.review.correct.rewrite import rewrite
+from scorer.review.edits.edits import Edits
+from scorer.sources.columns.values import label_values
+from scorer.sources.formats.delimited import DelimitedTable
+from scorer.sources.formats.json_lines import JsonTable
+from scorer.sources.storage import text_stream
+from scorer.sources.storage.text_stream import TextOptions, TextTable
 
 PATIENT = settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 ENCODINGS = {

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from scorer.tokenization import CHUNK_CHARACTERS, CHUNK_TEXTS, FIRST_LOOK_OF_PAIR, TextEncoder
+from scorer.model.tokenization import CHUNK_CHARACTERS, CHUNK_TEXTS, FIRST_LOOK_OF_PAIR, TextEncoder
 
 MAX_LENGTH = 16
 MOST = FIRST_LOOK_OF_PAIR * MAX_LENGTH
@@ -62,7 +62,7 @@ def test_chunks_of_texts_stay_in_order(pairs: bool, model: Path) -> None:
 PEAK_OF_TOKENIZING = """
 import resource, sys
 from pathlib import Path
-from scorer.tokenization import TextEncoder
+from scorer.model.tokenization import TextEncoder
 TextEncoder(Path(sys.argv[1]), 512).encode(["some long news of the day " * 160] * int(sys.argv[2]))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

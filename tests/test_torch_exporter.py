@@ -23,16 +23,16 @@ from tiny_models import make_model
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerFast
 
 from scorer import ExportConfig, export_onnx
-from scorer.batching import collate
-from scorer.checkpoint import open_checkpoint
-from scorer.classifier import OnnxClassifier
+from scorer.arithmetic.batching import collate
 from scorer.errors import ExportError, ParityError
-from scorer.export import _write_tokenizer
-from scorer.exporters import choose_exporter
-from scorer.model_directory import ModelDirectory
-from scorer.parity import make_reference
-from scorer.parity_texts import BUILT_IN_TEXTS
-from scorer.tokenization import TextEncoder
+from scorer.export.checkpoint.exporters import choose_exporter
+from scorer.export.checkpoint.sample_texts import BUILT_IN_TEXTS
+from scorer.export.containers.checkpoint import open_checkpoint
+from scorer.export.export import _write_tokenizer
+from scorer.export.proof.parity import make_reference
+from scorer.model.classifier import OnnxClassifier
+from scorer.model.model_directory import ModelDirectory
+from scorer.model.tokenization import TextEncoder
 
 pytestmark = pytest.mark.usefixtures("kept_graphs")
 
@@ -150,7 +150,7 @@ def test_int8_keeps_a_copy_in_fp32_and_what_is_computed_for_one_position(
 def test_large_weights_lie_beside_the_graph(
     precision: Any, checkpoint_of: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scorer.onnx_files.EXTERNAL_DATA_BYTES", 1_000)
+    monkeypatch.setattr("scorer.export.onnx.files.EXTERNAL_DATA_BYTES", 1_000)
     directory = export_onnx(ExportConfig(str(checkpoint_of("bert")), tmp_path / "model", precision=precision))
     beside = {"model.onnx_data"} if precision == "fp32" else {"model.onnx_data", "model_fp32.onnx_data"}
     assert beside <= set(directory.contract.files)
@@ -172,7 +172,7 @@ def test_torch_writes_where_optimum_is_not_installed() -> None:
 def test_a_decoder_that_reads_the_wrong_token_is_refused(
     checkpoint_of: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scorer.onnx_graph.read_last_token", lambda _: False)
+    monkeypatch.setattr("scorer.export.graph.onnx_graph.read_last_token", lambda _: False)
     with pytest.raises(ParityError, match="does not agree with PyTorch"):
         export_onnx(ExportConfig(str(checkpoint_of("gpt2")), tmp_path / "model", optimize="none"))
 

@@ -10,9 +10,17 @@ import polars as pl
 import pytest
 
 from scorer import RunConfig, score
-from scorer.machine import allowed_threads
-from scorer.model_directory import open_model_directory
-from scorer.tuning import HOST_BATCH_TOKENS, TUNING_FILE, Setting, choose_setting, default_setting, kept_setting, tune
+from scorer.model.model_directory import open_model_directory
+from scorer.model.tuning import (
+    HOST_BATCH_TOKENS,
+    TUNING_FILE,
+    Setting,
+    choose_setting,
+    default_setting,
+    kept_setting,
+    tune,
+)
+from scorer.system.machine import allowed_threads
 
 
 @pytest.fixture
@@ -23,7 +31,7 @@ def own_model(model: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scorer.tuning.HOST_TOKENS", 512)
+    monkeypatch.setattr("scorer.model.tuning.HOST_TOKENS", 512)
 
 
 @pytest.mark.usefixtures("brief")
@@ -47,7 +55,7 @@ def test_a_setting_replaces_the_default_only_where_it_is_clearly_faster(
     rate: float, replaces: bool, own_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = Setting(2, 1, 2_048)
-    monkeypatch.setattr("scorer.tuning._rate", lambda _model, setting, *_: rate if setting == other else 100.0)
+    monkeypatch.setattr("scorer.model.tuning._rate", lambda _model, setting, *_: rate if setting == other else 100.0)
     tuning, _ = tune(open_model_directory(own_model), "cpu", 2, 64, lambda _: None)
     assert tuning.best == (other if replaces else default_setting("cpu", 2))
 
@@ -77,7 +85,7 @@ def test_a_run_takes_what_was_kept_unless_told_otherwise(own_model: Path, corpus
 
 def keep(folder: Path, threads: int, setting: Setting) -> None:
     """Leave a probe's answer in a model directory."""
-    from scorer.tuning import _keep
+    from scorer.model.tuning import _keep
 
     _keep(open_model_directory(folder), "cpu", threads, setting, lambda _: None)
 
@@ -100,7 +108,7 @@ def test_a_directory_that_cannot_be_written_is_said(own_model: Path, monkeypatch
     def refuse(_: Path) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("scorer.tuning.replacing", refuse)
+    monkeypatch.setattr("scorer.model.tuning.replacing", refuse)
     said: list[str] = []
     tune(open_model_directory(own_model), "cpu", 1, 64, said.append)
     assert "Read-only file system" in said[-1]

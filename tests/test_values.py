@@ -7,7 +7,7 @@ import uuid
 import pyarrow as pa
 import pytest
 
-from scorer.sources.values import MIXED, id_values, is_text, label_values, text_values
+from scorer.sources.columns.values import MIXED, id_values, is_text, label_values, text_values
 
 NUMBER = uuid.UUID("12345678-1234-5678-1234-567812345678")
 

@@ -16,8 +16,8 @@ from checkpoints import edit_config, make_checkpoint
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForTokenClassification, ModernBertConfig, ModernBertForSequenceClassification
 
-from scorer.checkpoint import Checkpoint, open_checkpoint
 from scorer.errors import ExportError, MissingExtraError
+from scorer.export.containers.checkpoint import Checkpoint, open_checkpoint
 
 
 @pytest.fixture(scope="module")

@@ -60,7 +60,7 @@ def workers() -> list[int]:
             parent = status.read_text().rpartition(")")[2].split()[1]
         except OSError:
             continue
-        if any(b"scorer.engines.worker" in each for each in command) and parent == own:
+        if any(b"scorer.run.engines.worker" in each for each in command) and parent == own:
             found.append(int(status.parent.name))
     return found
 
@@ -208,7 +208,7 @@ score(RunConfig(model=Path({str(config.model)!r}), data={config.data!r} * 200, o
     parent.kill()
     parent.wait()
     for _ in range(100):
-        if not any(b"scorer.engines.worker" in read(Path(f"/proc/{worker}/cmdline")) for worker in workers):
+        if not any(b"scorer.run.engines.worker" in read(Path(f"/proc/{worker}/cmdline")) for worker in workers):
             return
         time.sleep(0.1)
     pytest.fail(f"workers {workers} outlive their parent")

@@ -18,10 +18,10 @@ EXPORTS = ("fp32",)
 
 def load(job: Job) -> Score:
     """Session, tokenizer and budget as a run would have them."""
-    from scorer.batching import batches
+    from scorer.arithmetic.batching import batches
     from scorer.config import RunConfig
-    from scorer.inference import infer
-    from scorer.prepare import prepare
+    from scorer.model.inference import infer
+    from scorer.run.setup.prepare import prepare
 
     stages = prepare(
         RunConfig(

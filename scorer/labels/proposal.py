@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from scorer.errors import LabelError, OutputError
-from scorer.files import writing
 from scorer.labels.messages import nearest
 from scorer.labels.numbers import meanings, numbers_in_names
 from scorer.labels.resolve import MISSING_INTEGERS, resolve_labels
 from scorer.labels.spelling import match, truth, whole_number
+from scorer.system.files import writing
 
 
 def propose_map(

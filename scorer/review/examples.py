@@ -15,8 +15,8 @@ from typing import Any
 import polars as pl
 
 from scorer.errors import DataError
-from scorer.ranking import open_ranking
-from scorer.review.corrections import text_hash
+from scorer.ranking.rank import open_ranking
+from scorer.review.answers.corrections import text_hash
 
 # Rows of a head where nobody says how many.
 DEFAULT_TOP = 500

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from scorer.errors import DataError, UsageError
-from scorer.ranking import label_index, open_ranking
+from scorer.ranking.rank import label_index, open_ranking
 from scorer.schema import LIST_COLUMNS
 
 DEFAULT_TOP = 500

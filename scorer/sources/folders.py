@@ -11,8 +11,8 @@ from pathlib import Path
 
 from scorer import schema
 from scorer.errors import DataError
-from scorer.sources.formats import FORMATS, format_of
-from scorer.sources.saved import saved_files
+from scorer.sources.formats.formats import FORMATS, format_of
+from scorer.sources.formats.saved import saved_files
 
 # Names of files with the suffix of a data format that are none, and what they are.
 _METADATA = "what `datasets` and the hub say of data"

@@ -11,9 +11,9 @@ from typing import Any
 import pyarrow as pa
 
 from scorer.errors import DataError
-from scorer.sources.storage import FileTable
-from scorer.sources.table import Table
-from scorer.urls import is_url
+from scorer.sources.storage.storage import FileTable
+from scorer.sources.storage.table import Table
+from scorer.system.urls import is_url
 
 # A file of no more bytes is small.
 SMALL_FILE_BYTES = 2**16

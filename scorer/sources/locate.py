@@ -13,21 +13,21 @@ import pyarrow as pa
 
 from scorer.config import RunConfig
 from scorer.errors import DataError, UsageError
-from scorer.sources.columnar import ArrowTable
-from scorer.sources.columns import check_columns, choose_columns, class_label_names
-from scorer.sources.delimited import DelimitedTable
+from scorer.sources.columns.columns import check_columns, choose_columns, class_label_names
+from scorer.sources.columns.guesses import texts_beside
+from scorer.sources.columns.label_column import name_column
 from scorer.sources.folders import data_files, is_data_name
-from scorer.sources.formats import FORMATS, format_of, open_table, refuse_misnamed
-from scorer.sources.guesses import texts_beside
-from scorer.sources.hub import open_hub_dataset
-from scorer.sources.label_column import name_column
-from scorer.sources.saved import chosen_split, saved_files
+from scorer.sources.formats.columnar import ArrowTable
+from scorer.sources.formats.delimited import DelimitedTable
+from scorer.sources.formats.formats import FORMATS, format_of, open_table, refuse_misnamed
+from scorer.sources.formats.hub import open_hub_dataset
+from scorer.sources.formats.saved import chosen_split, saved_files
 from scorer.sources.source import LeftOut, Source
 from scorer.sources.splits import files_of_split
-from scorer.sources.storage import EmptyFileError, expand
-from scorer.sources.table import Table
-from scorer.sources.text_stream import TextOptions, TextTable
-from scorer.urls import is_url, without_secrets
+from scorer.sources.storage.storage import EmptyFileError, expand
+from scorer.sources.storage.table import Table
+from scorer.sources.storage.text_stream import TextOptions, TextTable
+from scorer.system.urls import is_url, without_secrets
 
 # Remarks on how files are read that are said, before they are only counted.
 MOST_REMARKS = 5

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorer.errors import DataError
-from scorer.sources.columns import canonical
+from scorer.sources.columns.columns import canonical
 from scorer.sources.source import Shard, Source, Span, UnreadableError
-from scorer.sources.table import READ_ROWS
+from scorer.sources.storage.table import READ_ROWS
 
 # Bytes of text that fill a window, however few rows they are.
 WINDOW_BYTES = 32 * 2**20

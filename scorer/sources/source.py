@@ -17,11 +17,11 @@ import numpy.typing as npt
 
 from scorer.config import WINDOW_ROWS
 from scorer.errors import DataError, LabelError, UsageError
-from scorer.sources.columns import Columns
+from scorer.sources.columns.columns import Columns
+from scorer.sources.columns.label_column import count_pairs
+from scorer.sources.columns.values import label_values
 from scorer.sources.kept import KeptRows
-from scorer.sources.label_column import count_pairs
-from scorer.sources.table import READ_ROWS, Place, Table
-from scorer.sources.values import label_values
+from scorer.sources.storage.table import READ_ROWS, Place, Table
 
 # Distinct labels above which a column is taken for something else than a label.
 MOST_LABELS = 20_000

@@ -1,0 +1,1 @@
+"""Pure functions on arrays: batches, losses, fidelity, agreement; numpy only."""

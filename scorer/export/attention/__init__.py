@@ -1,0 +1,1 @@
+"""Attention as nodes that ONNX Runtime computes at once."""

@@ -1,0 +1,1 @@
+"""ONNX graphs as such: their files, names and nodes. Nothing here knows of models."""

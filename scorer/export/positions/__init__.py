@@ -1,0 +1,1 @@
+"""Which position a head reads, and the last layer computed for that one alone."""

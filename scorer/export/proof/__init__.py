@@ -1,0 +1,1 @@
+"""Is the exported graph still the model?"""

@@ -1,0 +1,1 @@
+"""The inner loop: rows in, scored windows out. Writes nothing."""

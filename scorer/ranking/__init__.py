@@ -1,0 +1,1 @@
+"""From the score shards of a run, or of several, to one ranking, whatever their size."""

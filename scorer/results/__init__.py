@@ -1,0 +1,1 @@
+"""The directory of a run: its manifest, its shards, what is counted, its report."""

@@ -1,0 +1,174 @@
+"""What a run directory's results come from: a fingerprint of everything that decides them, and the plan of its shards.
+
+The manifest is written before the first shard. A run that finds one of the same fingerprint goes on where the earlier
+one stopped, by the earlier plan; a run that finds another refuses and names what differs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from scorer.config import RunConfig
+from scorer.errors import DataError
+from scorer.model.model_directory import ModelDirectory
+from scorer.sources import LeftOut, Plan, Shard, Source, Span
+from scorer.sources.storage.table import Place
+
+FORMAT_VERSION = 2
+# Options that decide what the shards hold. The others choose how fast they come, or what is made of them.
+DECISIVE_OPTIONS = (
+    "delimiter",
+    "quoting",
+    "encoding",
+    "labels_by_index",
+    "max_batch_tokens",
+    "provider",
+    "provider_options",
+    "limit",
+    "part",
+    "keep_text",
+    "top_k_probabilities",
+    "window_rows",
+    "shard_rows",
+)
+# Differences that a message names.
+MOST_NAMED = 5
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Manifest:
+    """A run's fingerprint and plan.
+
+    Attributes:
+        fingerprint: plain JSON values by name; equal fingerprints give equal shards.
+        plan: the shards.
+    """
+
+    fingerprint: Mapping[str, Any]
+    plan: Plan
+
+    def to_json(self) -> str:
+        """manifest.json."""
+        plan = {
+            "shards": [[shard.index, shard.first_row, shard.spans] for shard in self.plan.shards],
+            "label_counts": list(self.plan.label_counts.items()),  # a key may be null
+            "left_out": [dataclasses.asdict(left_out) for left_out in self.plan.left_out],
+        }
+        document = {"format_version": FORMAT_VERSION, "fingerprint": self.fingerprint, "plan": plan}
+        return json.dumps(document, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, document: str) -> Manifest:
+        """Parse a manifest.
+
+        Raises:
+            ValueError, TypeError, KeyError: the document is no manifest of this version.
+        """
+        fields = json.loads(document)
+        if fields["format_version"] != FORMAT_VERSION:
+            raise ValueError(f"format_version is {fields['format_version']!r}, this scorer reads {FORMAT_VERSION}")
+        counts: dict[str | None, int] = dict(fields["plan"]["label_counts"])
+        shards = tuple(map(_shard, fields["plan"]["shards"]))
+        left_out = tuple(LeftOut(**values) for values in fields["plan"]["left_out"])
+        return cls(dict(fields["fingerprint"]), Plan(shards, counts, left_out))
+
+
+def _shard(values: Sequence[Any]) -> Shard:
+    index, first_row, spans = values
+    return Shard(index, first_row, tuple(map(_span, spans)))
+
+
+def _span(values: Sequence[Any]) -> Span:
+    table, start, rows, first_row, place = values
+    return Span(table, start, rows, first_row, None if place is None else Place(*place))
+
+
+def fingerprint_of(
+    config: RunConfig,
+    model: ModelDirectory,
+    source: Source,
+    *,
+    max_length: int,
+    label_map: Mapping[str, Any] | None,
+    versions: Mapping[str, str],
+) -> dict[str, Any]:
+    """Everything that decides a run's shards.
+
+    Raises:
+        DataError: a file cannot be looked at.
+    """
+    options = {name: getattr(config, name) for name in DECISIVE_OPTIONS}
+    decisive_versions = {name: version for name, version in versions.items() if name not in {"python", "polars"}}
+    fingerprint = {
+        "model": dict(model.contract.files),
+        "max_length": max_length,
+        "label_map": label_map,
+        "columns": dataclasses.asdict(source.columns),
+        "versions": decisive_versions,
+        **options,
+        "data": [[table.name, table.identity()] for table in source.tables],
+    }
+    return dict(json.loads(json.dumps(fingerprint)))  # as it will come back from the file
+
+
+def differences(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What two fingerprints differ in, in words; the first few."""
+    found = []
+    for name in now:
+        if earlier.get(name) == now[name]:
+            continue
+        if name == "data":
+            found += _data_differences(earlier.get(name) or [], now[name])
+        elif name in {"columns", "versions"}:
+            before: Mapping[str, Any] = earlier.get(name) or {}
+            found += [
+                f"{part} was {_shown(before.get(part))} and is {_shown(now[name].get(part))}"
+                for part in {**before, **now[name]}
+                if before.get(part) != now[name].get(part)
+            ]
+        elif name in {"model", "label_map"}:
+            found.append("the model is another" if name == "model" else "the label map is another")
+        else:
+            option = f"--{name.replace('_', '-')}"
+            found.append(f"{option} was {_shown(earlier.get(name))} and is {_shown(now[name])}")
+    more = [f"{len(found) - MOST_NAMED} more"] if len(found) > MOST_NAMED else []
+    return found[:MOST_NAMED] + more
+
+
+def refuse_changed_data(fingerprint: Mapping[str, Any], source: Source) -> None:
+    """Check that the data are what they were when the run began.
+
+    Raises:
+        DataError: a file was changed, or is gone.
+    """
+    now = json.loads(json.dumps([[table.name, table.identity()] for table in source.tables]))
+    if now != fingerprint["data"]:
+        changed = _data_differences(fingerprint["data"], now)
+        raise DataError(
+            f"the data changed while they were scored ({'; '.join(changed[:MOST_NAMED])}). Leave them alone and start "
+            "again with --overwrite."
+        )
+
+
+def _data_differences(earlier: Sequence[Sequence[Any]], now: Sequence[Sequence[Any]]) -> list[str]:
+    before, after = ({name: identity for name, identity in files} for files in (earlier, now))  # noqa: C416
+    found = [f"'{name}' is new" for name in after if name not in before]
+    found += [f"'{name}' is not among the data any more" for name in before if name not in after]
+    for name in after:
+        if name in before and before[name] != after[name]:
+            parts = [
+                f"{part} {_shown(before[name].get(part))} then, {_shown(value)} now"
+                for part, value in after[name].items()
+                if before[name].get(part) != value
+            ]
+            found.append(f"'{name}' has changed ({', '.join(parts)})")
+    return found or ["the files come in another order, or another number of times"]
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list):
+        return "/".join(map(str, value))
+    return "not given" if value is None else str(value)

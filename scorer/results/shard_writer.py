@@ -1,0 +1,182 @@
+"""Scored windows to files, two per shard: its scores and its rejects."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+import pyarrow as pa
+
+from scorer import schema
+from scorer.arithmetic.scoring import Scores, highest
+from scorer.pipeline.stages import ScoredWindow
+from scorer.results.counts import Tally
+from scorer.results.run_directory import RunDirectory
+from scorer.sources import Shard
+from scorer.system.files import replacing, writing
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Written:
+    """A window that is written.
+
+    Attributes:
+        shard: the shard it belongs to.
+        tally: its counts.
+        ends_shard: whether it was the last, and the shard is now in place.
+    """
+
+    shard: Shard
+    tally: Tally
+    ends_shard: bool
+
+
+class ShardWriter:
+    """Writes scored windows, a file per shard.
+
+    Args:
+        directory: the run's directory.
+        label_names: the model's C class names.
+        pairs: whether texts are pairs.
+        keep_text: whether texts are written.
+        top_k: highest probabilities that are kept of each row; None keeps all.
+        metadata: document put into every file's metadata.
+        head_ends: rows before this one are the run's head; see `Tally`.
+
+    Attributes:
+        scores_schema: schema of the scores, with metadata.
+        rejects_schema: schema of the rejects, with metadata.
+    """
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        label_names: Sequence[str],
+        *,
+        pairs: bool,
+        keep_text: bool,
+        top_k: int | None,
+        metadata: Mapping[str, Any],
+        head_ends: int,
+    ) -> None:
+        self._directory = directory
+        self._head_ends, self._top_k = head_ends, top_k
+        self._label_names = tuple(label_names)
+        document = schema.file_metadata(metadata)
+        self.scores_schema = schema.scores_schema(
+            classes=len(label_names), pairs=pairs, keep_text=keep_text, top_k=top_k
+        ).with_metadata(document)
+        self.rejects_schema = schema.rejects_schema(pairs=pairs, keep_text=keep_text).with_metadata(document)
+
+    def write(self, windows: Iterator[ScoredWindow]) -> Generator[Written]:
+        """Write windows as they come, and tell of each once it is written.
+
+        Raises:
+            OutputError: a file cannot be written.
+        """
+        while (window := next(windows, None)) is not None:
+            shard, tally = window.window.shard, Tally()
+            with self._shard(shard, tally) as write:
+                while True:
+                    write(window)
+                    counts = Tally.of(window, self._head_ends)
+                    tally += counts
+                    if window.window.ends_shard:
+                        break
+                    yield Written(shard, counts, ends_shard=False)
+                    window = next(windows)
+            yield Written(shard, counts, ends_shard=True)
+
+    @contextlib.contextmanager
+    def _shard(self, shard: Shard, tally: Tally) -> Iterator[Callable[[ScoredWindow], None]]:
+        """A function that writes a window of the shard; `tally` is kept in the shard's metadata when all is written."""
+        # Left in reverse order: rejects are in place before the scores declare the shard done.
+        with (
+            writing(self._directory.path),
+            self._replacing(self._directory.scores / shard.file_name, self.scores_schema) as scores,
+            contextlib.ExitStack() as opened,
+        ):
+            rejects = None  # a shard without rejects has no file of them
+
+            def write(window: ScoredWindow) -> None:
+                nonlocal rejects
+                scores.write_batch(self._scores_batch(window))
+                if window.window.rejects.num_rows:
+                    file = self._directory.rejects / shard.file_name
+                    rejects = rejects or opened.enter_context(self._replacing(file, self.rejects_schema))
+                    rejects.write_batch(self._rejects_batch(window))
+
+            yield write
+            document = {
+                "first_row": shard.first_row,
+                "left_out": [dataclasses.asdict(each) for each in shard.left_out],
+                **tally.to_dict(),
+            }
+            scores.add_key_value_metadata({schema.TALLY_KEY: json.dumps(document)})
+
+    def write_rescored(self, file: Path, windows: Iterator[ScoredWindow]) -> int:
+        """Write the scores of some rows of any shards into one file; returns their number.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        rows = 0
+        with writing(file):
+            file.parent.mkdir(exist_ok=True)
+            with self._replacing(file, self.scores_schema) as scores:
+                for window in windows:
+                    scores.write_batch(self._scores_batch(window))
+                    rows += window.window.records.num_rows
+        return rows
+
+    @contextlib.contextmanager
+    def _replacing(self, file: Path, of: pa.Schema) -> Iterator[Any]:
+        """A Parquet writer of a file that appears when the block ends well."""
+        with replacing(file) as temporary, schema.parquet_writer(temporary, of) as writer:
+            yield writer
+
+    def _scores_batch(self, scored: ScoredWindow) -> pa.RecordBatch:
+        window, scores = scored.window, scored.scores
+        label, predicted = pa.array(window.labels), pa.array(scores.predicted_label)
+        columns = {
+            "label": label,
+            "label_name": schema.label_name_array(label, self._label_names),
+            "predicted_label": predicted,
+            "predicted_label_name": schema.label_name_array(predicted, self._label_names),
+            "loss": pa.array(scores.loss),
+            "self_confidence": pa.array(scores.self_confidence),
+            "predicted_probability": pa.array(scores.predicted_probability),
+            **self._probabilities(scores),
+            "n_tokens": pa.array(window.lengths, pa.int32()),
+            "truncated": pa.array(window.truncated),
+            "precision": scored.precision,
+        }
+        return _conform(window.records, columns, self.scores_schema)
+
+    def _probabilities(self, scores: Scores) -> dict[str, pa.Array]:
+        """All probabilities, or the highest of each row and their classes."""
+        columns: dict[str, npt.NDArray[Any]] = {"probabilities": scores.probabilities}
+        if self._top_k is not None:
+            columns["top_labels"], columns["top_probabilities"] = highest(scores.probabilities, self._top_k)
+        return {
+            name: pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
+            for name, values in columns.items()
+            if name in self.scores_schema.names
+        }
+
+    def _rejects_batch(self, scored: ScoredWindow) -> pa.RecordBatch:
+        rejects = scored.window.rejects
+        given = rejects.column("label")
+        return _conform(rejects, {"given_label": given}, self.rejects_schema)
+
+
+def _conform(records: pa.RecordBatch, columns: Mapping[str, pa.Array], to: pa.Schema) -> pa.RecordBatch:
+    """The schema's columns, from `columns` where they are there and from `records` otherwise."""
+    arrays = [columns[field.name] if field.name in columns else records.column(field.name) for field in to]
+    arrays = [array.cast(field.type) for array, field in zip(arrays, to, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=to)

@@ -1,0 +1,1 @@
+"""Argilla: records pushed to a server, and people's answers pulled back."""

@@ -1,0 +1,1 @@
+"""Labels changed in files of each format; every other byte stays as it was."""

@@ -1,0 +1,1 @@
+"""Reviewing by files: Label Studio and spreadsheets."""

@@ -1,0 +1,1 @@
+"""The review page: one HTML file for those who run no server."""

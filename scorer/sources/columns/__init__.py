@@ -1,0 +1,1 @@
+"""Which columns hold what, and their values as texts, ids and labels."""

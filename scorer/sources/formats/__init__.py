@@ -1,0 +1,1 @@
+"""The formats of tables, each read by a module of its own."""

@@ -51,7 +51,7 @@ LIST_COLUMNS = ("probabilities", "top_labels", "top_probabilities")
 
 # Keys of the JSON documents in the files' Parquet metadata: on the run, and on a shard's counts.
 METADATA_KEY = "scorer"
-TALLY_KEY = "scorer.results.counts"
+TALLY_KEY = "scorer.tally"
 
 
 def source_schema(*, pairs: bool) -> pa.Schema:

@@ -32,13 +32,13 @@ from scorer.sources import read_shard
 def bare_session(config: RunConfig) -> dict[str, float]:
     """Seconds of inference alone, on batches that are ready."""
     job = prepare(config)
-    stages = job.stages
+    stages, predictor = job.stages, job.session.predictor
     ready = []
     rows = tokens = 0
     for shard in job.plan.shards:
         for window in read_shard(stages.source, shard, stages.window_rows):
-            encoded = stages.encoder.encode(window.column("text").to_pylist())
-            ready += list(batches(encoded, stages.max_batch_tokens, stages.pad_token_id))
+            encoded = predictor.encoder.encode(window.column("text").to_pylist())
+            ready += list(batches(encoded, predictor.max_batch_tokens, predictor.pad_token_id))
             rows += window.num_rows
             tokens += int(encoded.lengths.sum())
     model = open_model_directory(config.model)
@@ -46,7 +46,7 @@ def bare_session(config: RunConfig) -> dict[str, float]:
     for batch in ready[:3]:  # warm-up
         session(batch)
     start = time.perf_counter()
-    for _ in infer(session, ready, stages.streams):
+    for _ in infer(session, ready, predictor.streams):
         pass
     return {"seconds": time.perf_counter() - start, "rows": rows, "tokens": tokens}
 

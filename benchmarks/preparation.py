@@ -87,7 +87,7 @@ def _fingerprint(checkpoint: Path) -> str:
     digest = hashlib.sha256()
     import scorer
 
-    files = [*sorted(checkpoint.iterdir()), *sorted(Path(scorer.__file__).parent.glob("*.py"))]
+    files = [*sorted(checkpoint.iterdir()), *sorted(Path(scorer.__file__).parent.rglob("*.py"))]
     for file in files:
         if file.is_file():
             digest.update(file.name.encode())
@@ -116,7 +116,7 @@ def draw(data: list[str], model: Path, workdir: Path, rows: int) -> Sample:
     table, rejected = _accepted(job.stages, _drawn(job.stages, job.plan, rows))
     texts = table.column("text").to_pylist()
     write_rows(texts, table.column("label").to_pylist(), workdir)
-    return Sample(table.num_rows, rejected, job.stages.encoder.encode(texts).lengths)
+    return Sample(table.num_rows, rejected, job.session.predictor.encoder.encode(texts).lengths)
 
 
 def write_rows(texts: list[str], labels: list[int], workdir: Path) -> None:
@@ -142,8 +142,8 @@ def _accepted(stages: Stages, windows: Iterable[pa.RecordBatch]) -> tuple[pa.Tab
     parts = []
     rejected = 0
     for window in windows:
-        labels = stages.labels.encode(window.column("label"))
-        accepted = pc.is_null(reject_reasons(window, labels))
+        labels, reasons = stages.task.read(window.column("label"))
+        accepted = pc.is_null(reject_reasons(window, reasons))
         part = pa.table({"text": window.column("text"), "label": pa.array(labels, pa.int32())}).filter(accepted)
         rejected += window.num_rows - part.num_rows
         parts.append(part)

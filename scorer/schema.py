@@ -69,42 +69,27 @@ def source_schema(*, pairs: bool) -> pa.Schema:
     return pa.schema(fields)
 
 
-def scores_schema(*, classes: int, pairs: bool, keep_text: bool, top_k: int | None = None) -> pa.Schema:
+def scores_schema(fields: Sequence[pa.Field], *, pairs: bool, keep_text: bool) -> pa.Schema:
     """Schema of a score shard, and, behind a leading `rank`, of the ranking.
 
     Args:
-        classes: number of classes C.
+        fields: columns of the task, `loss` among them.
         pairs: whether the texts are pairs.
         keep_text: whether texts are written.
-        top_k: highest probabilities that are kept of each row; None keeps all C.
     """
-    fields = [
+    before = [
         pa.field("row", pa.int64()),
         pa.field("id", pa.large_string()),
         pa.field("source_file", pa.large_string()),
     ]
     if keep_text:
-        fields.append(pa.field("text", pa.large_string()))
+        before.append(pa.field("text", pa.large_string()))
         if pairs:
-            fields.append(pa.field("text_pair", pa.large_string()))
-    probabilities = [pa.field("probabilities", pa.list_(pa.float32(), classes))]
-    if top_k is not None:
-        kept = min(top_k, classes)
-        probabilities = [
-            pa.field("top_labels", pa.list_(pa.int32(), kept)),
-            pa.field("top_probabilities", pa.list_(pa.float32(), kept)),
-        ]
+            before.append(pa.field("text_pair", pa.large_string()))
     return pa.schema(
         [
+            *before,
             *fields,
-            pa.field("label", pa.int32()),
-            pa.field("label_name", pa.large_string()),
-            pa.field("predicted_label", pa.int32()),
-            pa.field("predicted_label_name", pa.large_string()),
-            pa.field("loss", pa.float32()),
-            pa.field("self_confidence", pa.float32()),
-            pa.field("predicted_probability", pa.float32()),
-            *probabilities,
             pa.field("n_tokens", pa.int32()),
             pa.field("truncated", pa.bool_()),
             pa.field("precision", pa.large_string()),
@@ -148,8 +133,3 @@ def parquet_writer(file: Path, schema: pa.Schema) -> pq.ParquetWriter:
     """A writer of one of the run's files; a context manager."""
     dictionary = [name for name in DICTIONARY_COLUMNS if name in schema.names]
     return pq.ParquetWriter(file.absolute(), schema, compression="zstd", use_dictionary=dictionary)
-
-
-def label_name_array(labels: pa.Array, names: Sequence[str]) -> pa.Array:
-    """Names of class indices: large_string [N]."""
-    return pa.array(names, pa.large_string()).take(labels)

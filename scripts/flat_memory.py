@@ -30,6 +30,7 @@ from bag_model import write_bag_model
 from scorer import schema
 from scorer.cli.commands.demo import demo_model
 from scorer.model.model_directory import open_model_directory
+from scorer.tasks.single_label import scores_schema
 
 SHARD_ROWS = 65_536
 CLASSES = 4
@@ -56,7 +57,7 @@ def write_scores(directory: Path, rows: int) -> None:
     """Score shards of generated rows."""
     (directory / "scores").mkdir(parents=True)
     names = pa.array([f"class {index}" for index in range(CLASSES)], pa.large_string())
-    of = schema.scores_schema(classes=CLASSES, pairs=False, keep_text=True)
+    of = scores_schema(classes=CLASSES, pairs=False, keep_text=True)
     of = of.with_metadata(schema.file_metadata({"label_names": names.to_pylist()}))
     for index, start in enumerate(range(0, rows, SHARD_ROWS)):
         random = np.random.default_rng(index)

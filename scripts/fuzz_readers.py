@@ -29,6 +29,7 @@ from scorer.errors import ScorerError
 from scorer.labels import resolve_labels
 from scorer.pipeline.windows import reject_reasons
 from scorer.sources import open_source, plan_source, read_shards
+from scorer.tasks.single_label import SingleLabel
 
 # Seconds after which an input counts as one that hangs.
 HANGS_S = 20
@@ -149,8 +150,8 @@ def read_all(file: Path, noise: random.Random) -> int:
     )
     rows = 0
     for _, batch in read_shards(source, plan.shards, noise.choice([1, 10, 1_000])):
-        encoded = labels.encode(batch.column("label"))
-        assert len(reject_reasons(batch, encoded)) == batch.num_rows
+        _, reasons = SingleLabel(labels, NAMES).read(batch.column("label"))
+        assert len(reject_reasons(batch, reasons)) == batch.num_rows
         rows += batch.num_rows
     assert rows == plan.rows
     return rows

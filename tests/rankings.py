@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scorer import schema
+from scorer.tasks.single_label import scores_schema
 
 
 def make_ranking(
@@ -63,7 +64,7 @@ def make_ranking(
         "precision": ["fp32"] * rows,
         **columns,
     }
-    fields = schema.scores_schema(classes=classes, pairs=pairs is not None, keep_text=keep_text)
+    fields = scores_schema(classes=classes, pairs=pairs is not None, keep_text=keep_text)
     ranked = pa.schema([pa.field("rank", pa.int64()), *fields])
     document = {
         "label_names": list(label_names),

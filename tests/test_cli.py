@@ -23,7 +23,8 @@ from scorer.cli.commands.demo import demo_corpus
 from scorer.cli.commands.doctor import diagnose
 from scorer.cli.main import cli
 from scorer.distribution import DISTRIBUTION, install_command
-from scorer.schema import REJECT_REASONS, scores_schema
+from scorer.schema import REJECT_REASONS
+from scorer.tasks.single_label import scores_schema
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,18 +19,22 @@ from scorer.arithmetic.batching import Batch
 from scorer.config import EXACT_ROWS
 from scorer.errors import ModelError, ParityError
 from scorer.labels import resolve_labels
-from scorer.listener import Silence
+from scorer.listener import Listener, Silence
 from scorer.pipeline.loop import score_shards
-from scorer.pipeline.stages import Clock, Stages
+from scorer.pipeline.stages import Stages
+from scorer.predictors.one_classifier import OneClassifier
 from scorer.ranking.rank import rank
 from scorer.results.run_directory import RunDirectory
-from scorer.results.shard_writer import ShardWriter
-from scorer.run.engines.local import score_here
+from scorer.results.shard_writer import ShardWriter, Written
+from scorer.run.engines.engine import Work
+from scorer.run.engines.local import ThisProcess
 from scorer.run.exact_head import PILOT_FILE, Rescoring
-from scorer.run.setup.prepare import prepare
-from scorer.sources import Source, plan_source
+from scorer.run.setup.prepare import Job, prepare
+from scorer.sources import LeftOut, Shard, Source, plan_source
 from scorer.sources.columns.columns import Columns
 from scorer.sources.formats.columnar import ParquetTable
+from scorer.system.clock import Clock
+from scorer.tasks.single_label import SingleLabel
 
 
 class Logits:
@@ -74,9 +78,8 @@ def bench(folder: Path, cheap: Logits, exact: Logits, *, rows: int = 700, seed: 
     pl.DataFrame({"text": texts, "label": random.integers(0, 3, rows)}).write_parquet(file)
     source = Source((ParquetTable(str(file)),), Columns("text", None, "label", None), None, "test")
     plan = plan_source(source, shard_rows=128, limit=None)
-    stages = Stages(
-        source=source,
-        labels=resolve_labels(plan.label_counts, NAMES),
+    task = SingleLabel(resolve_labels(plan.label_counts, NAMES), NAMES)
+    predictor = OneClassifier(
         encoder=CodePoints(),
         classifier=cheap,
         precision="int8",
@@ -84,18 +87,25 @@ def bench(folder: Path, cheap: Logits, exact: Logits, *, rows: int = 700, seed: 
         max_batch_tokens=256,
         length_multiple=1,
         pad_token_id=0,
-        window_rows=64,
         streams=1,
+    )
+    stages = Stages(
+        source=source,
+        task=task,
+        predictor=predictor,
+        window_rows=64,
         clock=Clock(),
         progress=lambda rows, tokens: None,
     )
     directory = RunDirectory(folder / "out")
     for made in (directory.path, directory.scores, directory.rejects):
         made.mkdir()
-    writer = ShardWriter(directory, NAMES, pairs=False, keep_text=False, top_k=None, metadata={}, head_ends=rows)
+    writer = ShardWriter(directory, task, pairs=False, keep_text=False, metadata={}, head_ends=rows)
     for _ in writer.write(score_shards(stages, plan.shards)):
         pass
-    rescoring = Rescoring(stages, lambda: exact, plan.shards, directory=directory, writer=writer, listener=Silence())
+    make = predictor.in_fp32
+    assert make is not None
+    rescoring = Rescoring(stages, make, plan.shards, directory=directory, writer=writer, listener=Silence())
     return Bench(stages, directory, writer, rescoring)
 
 
@@ -242,6 +252,16 @@ def test_a_run_that_ended_while_it_rescored_goes_on(int8_model: Path, corpus_fil
     assert not list((two.output / "rescored").glob(".*"))
 
 
+class Reversed:
+    """An engine that scores the last shard first."""
+
+    def __init__(self, job: Job) -> None:
+        self._engine = ThisProcess(job.session.predictor, job.clock)
+
+    def score(self, work: Work, shards: Sequence[Shard], listener: Listener) -> Generator[Written | LeftOut]:
+        return self._engine.score(work, reversed(shards), listener)
+
+
 def test_int8_scores_are_the_same_in_one_process_in_several_and_in_any_order_of_the_shards(
     int8_model: Path, corpus: pl.DataFrame, tmp_path: Path
 ) -> None:
@@ -256,14 +276,13 @@ def test_int8_scores_are_the_same_in_one_process_in_several_and_in_any_order_of_
         metadata = {"label_names": job.model.contract.label_names}
         writer = ShardWriter(
             job.directory,
-            job.model.contract.label_names,
+            job.data.task,
             pairs=False,
             keep_text=True,
-            top_k=None,
             metadata=metadata,
             head_ends=0,
         )
-        for _ in score_here(job.stages, writer, reversed(job.plan.shards), skip_bad_files=False):
+        for _ in Reversed(job).score(job.work(writer), job.plan.shards, Silence()):
             pass
     parts = sorted(part.name for part in (tmp_path / "one" / "scores").iterdir())
     assert len(parts) == 2 * corpus.height // 100

@@ -15,11 +15,14 @@ import pytest
 from scorer.arithmetic.batching import Batch, Encoded
 from scorer.labels import resolve_labels
 from scorer.pipeline.loop import score_shards
-from scorer.pipeline.stages import Clock, ScoredWindow, Stages
+from scorer.pipeline.stages import ScoredWindow, Stages
+from scorer.predictors.one_classifier import OneClassifier
 from scorer.sources import Source, plan_source
 from scorer.sources.columns.columns import Columns
 from scorer.sources.formats.columnar import ParquetTable
+from scorer.system.clock import Clock
 from scorer.system.prefetch import prefetch
+from scorer.tasks.single_label import SingleLabel
 
 NAMES = ("even", "odd", "none")
 
@@ -66,16 +69,18 @@ def run(
     plan = plan_source(source, shard_rows=shard_rows, limit=None)
     stages = Stages(
         source=source,
-        labels=resolve_labels(plan.label_counts, NAMES),
-        encoder=CodePoints(),
-        classifier=classifier or SumOfIds(),
-        precision="fp32",
-        exact=None,
-        length_multiple=1,
-        max_batch_tokens=budget,
-        pad_token_id=10**6,  # padding that leaks into the sums would be seen
+        task=SingleLabel(resolve_labels(plan.label_counts, NAMES), NAMES),
+        predictor=OneClassifier(
+            encoder=CodePoints(),
+            classifier=classifier or SumOfIds(),
+            precision="fp32",
+            exact=None,
+            length_multiple=1,
+            max_batch_tokens=budget,
+            pad_token_id=10**6,  # padding that leaks into the sums would be seen
+            streams=streams,
+        ),
         window_rows=window_rows,
-        streams=streams,
         clock=Clock(),
         progress=lambda rows, tokens: None,
     )
@@ -86,7 +91,7 @@ def losses(windows: list[ScoredWindow]) -> dict[int, float]:
     return {
         row: float(loss)
         for window in windows
-        for row, loss in zip(window.window.records.column("row").to_pylist(), window.scores.loss, strict=True)
+        for row, loss in zip(window.records.column("row").to_pylist(), window.columns["loss"].to_pylist(), strict=True)
     }
 
 
@@ -146,21 +151,19 @@ def test_with_very_many_classes_few_texts_are_remembered_and_the_losses_stay(
 ) -> None:
     pl.concat([frame(100)] * 3).write_parquet(tmp_path / "data.parquet")
     expected = run(tmp_path / "data.parquet", window_rows=20, shard_rows=300)
-    monkeypatch.setattr("scorer.pipeline.distinct.MOST_LOGITS", 50 * len(NAMES))
+    monkeypatch.setattr("scorer.predictors.distinct.MOST_LOGITS", 50 * len(NAMES))
     forgetful = run(tmp_path / "data.parquet", window_rows=20, shard_rows=300)
     assert losses(forgetful) == losses(expected)
-    computed = [sum(window.window.new_lengths.size for window in windows) for windows in (expected, forgetful)]
-    assert computed[0] <= 100 < computed[1]
-    assert (
-        max(int(window.window.numbers.max()) for window in forgetful) < 50 + 2 * 20
-    )  # it is asked before a window, and forgets after
+    computed = [sum(window.outputs.texts for window in windows) for windows in (expected, forgetful)]
+    assert computed[0] <= 100
+    assert computed[1] == 3 * computed[0]  # 70 texts at most are remembered, and each comes again after 100
 
 
 def test_long_texts_that_differ_at_their_end_are_not_taken_for_one(tmp_path: Path) -> None:
     texts = ["x" * 2_000 + end for end in "aabc"]
     pl.DataFrame({"text": texts, "label": [0, 1, 0, 0]}).write_parquet(tmp_path / "data.parquet")
     (scored,) = run(tmp_path / "data.parquet", budget=2_001)
-    assert scored.window.numbers.tolist() == [0, 0, 1, 2]
+    assert scored.outputs.texts == 3
 
 
 def test_bad_rows_are_rejected_with_the_first_reason_and_the_rest_is_scored(tmp_path: Path) -> None:
@@ -172,8 +175,8 @@ def test_bad_rows_are_rejected_with_the_first_reason_and_the_rest_is_scored(tmp_
     )
     data.write_parquet(tmp_path / "data.parquet")
     (scored,) = run(tmp_path / "data.parquet")
-    assert scored.window.records.column("row").to_pylist() == [0, 7]
-    rejects = scored.window.rejects
+    assert scored.records.column("row").to_pylist() == [0, 7]
+    rejects = scored.rejects
     assert dict(zip(rejects.column("row").to_pylist(), rejects.column("reason").to_pylist(), strict=True)) == {
         1: "text_missing",
         2: "text_blank",

@@ -16,6 +16,7 @@ from scorer.ranking import external_sort, scored_rows
 from scorer.ranking import rank as ranking
 from scorer.ranking.external_sort import Keys, choose_splitters, sort_externally
 from scorer.ranking.rank import rank
+from scorer.tasks.single_label import scores_schema
 
 CLASSES = 3
 
@@ -38,7 +39,7 @@ KINDS = ("spread", "one value", "two values", "mostly one", "rising", "signed")
 def write_run(directory: Path, loss: np.ndarray, shard_rows: int, random: np.random.Generator) -> pl.DataFrame:
     """Score shards of rows with these losses; returns all rows."""
     (directory / "scores").mkdir(parents=True)
-    to = schema.scores_schema(classes=CLASSES, pairs=False, keep_text=True)
+    to = scores_schema(classes=CLASSES, pairs=False, keep_text=True)
     to = to.with_metadata(schema.file_metadata({"label_names": list("abc")}))
     frames = []
     for index, start in enumerate(range(0, len(loss), shard_rows)):

@@ -107,7 +107,7 @@ def test_an_interrupted_run_goes_on_and_ends_like_an_undisturbed_one(after: int,
 def test_a_run_of_texts_that_come_again_ends_alike_whether_or_not_it_was_ended(
     most: int, after: int, config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scorer.pipeline.distinct.MOST_TEXTS", most)
+    monkeypatch.setattr("scorer.predictors.distinct.MOST_TEXTS", most)
     copy = config.output.with_name("again.csv")
     pl.read_parquet(config.data[0]).sample(fraction=1.0, shuffle=True, seed=1).write_csv(copy)
     config = dataclasses.replace(config, data=(*config.data, str(copy)))

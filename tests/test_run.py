@@ -16,7 +16,8 @@ from scorer import RunConfig, score
 from scorer.errors import UsageError
 from scorer.listener import Silence
 from scorer.ranking.rank import rank
-from scorer.schema import read_metadata, scores_schema
+from scorer.schema import read_metadata
+from scorer.tasks.single_label import scores_schema
 
 LOSS_TOLERANCE = 1e-5
 
@@ -261,7 +262,7 @@ def test_a_failure_while_ranking_keeps_the_finished_shards(config: RunConfig, mo
 def test_a_failure_before_the_first_shard_is_done_leaves_nothing(
     config: RunConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("scorer.pipeline.loop.score", broken)
+    monkeypatch.setattr("scorer.tasks.single_label.score", broken)
     with pytest.raises(MemoryError):
         score(dataclasses.replace(config, output=tmp_path / "new" / "deep" / "out"))
     assert not (tmp_path / "new").exists()

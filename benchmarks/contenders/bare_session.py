@@ -23,7 +23,7 @@ def load(job: Job) -> Score:
     from scorer.model.inference import infer
     from scorer.run.setup.prepare import prepare
 
-    stages = prepare(
+    ready_job = prepare(
         RunConfig(
             model=job.models / "fp32",
             data=(str(job.rows_file),),
@@ -32,18 +32,19 @@ def load(job: Job) -> Score:
             provider="cuda" if job.provider == "cuda" else "cpu",
             threads=job.threads,
         )
-    ).stages
+    )
+    predictor, window_rows = ready_job.session.predictor, ready_job.session.window_rows
 
     def score(texts: list[str], labels: list[int]) -> Outcome:
         ready = []
         tokens = 0
-        for start in range(0, len(texts), stages.window_rows):
-            encoded = stages.encoder.encode(texts[start : start + stages.window_rows])
+        for start in range(0, len(texts), window_rows):
+            encoded = predictor.encoder.encode(texts[start : start + window_rows])
             tokens += int(encoded.lengths.sum())
-            ready += [(start, batch) for batch in batches(encoded, stages.max_batch_tokens, stages.pad_token_id)]
-        logits = np.empty((len(texts), len(stages.classifier.labels)), dtype=np.float32)  # [N, C]
+            ready += [(start, batch) for batch in batches(encoded, predictor.max_batch_tokens, predictor.pad_token_id)]
+        logits = np.empty((len(texts), len(predictor.classifier.labels)), dtype=np.float32)  # [N, C]
         began = time.perf_counter()
-        answers = infer(stages.classifier, [batch for _, batch in ready], stages.streams)
+        answers = infer(predictor.classifier, [batch for _, batch in ready], predictor.streams)
         for (start, _), (batch, answer) in zip(ready, answers, strict=True):
             logits[start + batch.rows] = answer
         seconds = time.perf_counter() - began

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -40,6 +40,10 @@ class Classifier(Protocol):
         """Logits of the batch: float32 [B, C]."""
         ...
 
+    def close(self) -> None:
+        """Give its memory back; nothing is computed any more."""
+        ...
+
 
 class OnnxClassifier:
     """An ONNX Runtime session that is known to run on the provider asked for.
@@ -48,7 +52,8 @@ class OnnxClassifier:
         model_file: the ONNX graph.
         labels: the C class names, in the order of the logits' columns.
         provider: where to run; "auto" takes CUDA where it starts and the CPU elsewhere.
-        threads: threads that share one batch. Callers may also compute batches side by side, each on its own thread.
+        threads: threads that share one batch, or what tells them for the device on which the session starts. Callers
+            may also compute batches side by side, each on its own thread.
         options: options of the execution provider, such as gpu_mem_limit.
         equal_lengths: compute rows of each length by themselves, without padding: for models whose answers padding
             would move.
@@ -68,7 +73,7 @@ class OnnxClassifier:
         labels: tuple[str, ...],
         provider: Provider = "auto",
         *,
-        threads: int = 1,
+        threads: int | Callable[[str], int] = 1,
         options: Mapping[str, str] | None = None,
         equal_lengths: bool = False,
     ) -> None:

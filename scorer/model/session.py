@@ -6,7 +6,7 @@ What the installed package lists is not what starts: `session.get_providers()` a
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -84,13 +84,15 @@ def import_onnxruntime() -> Any:
     return onnxruntime
 
 
-def start_session(model_file: Path, provider: Provider, threads: int, options: Mapping[str, str]) -> tuple[Any, str]:
+def start_session(
+    model_file: Path, provider: Provider, threads: int | Callable[[str], int], options: Mapping[str, str]
+) -> tuple[Any, str]:
     """A session on the provider asked for; "auto" tries CUDA first where the package has it.
 
     Args:
         model_file: the ONNX graph.
         provider: where to run.
-        threads: threads that share one batch.
+        threads: threads that share one batch, or what tells them for a provider by its short name.
         options: options of the provider, over our own.
 
     Returns:
@@ -110,15 +112,19 @@ def start_session(model_file: Path, provider: Provider, threads: int, options: M
             f"--provider {wanted} was asked for, but the installed ONNX Runtime ({', '.join(built_in)}) has no "
             f"{PROVIDER_NAMES[wanted]}. Install it: {_INSTALL[wanted]}; `scorer doctor` shows what starts."
         )
-    session = create_session(onnxruntime, model_file, wanted, threads, options)
+    session = create_session(onnxruntime, model_file, wanted, _threads_on(wanted, threads), options)
     if session.get_providers()[0] != PROVIDER_NAMES[wanted]:
         if provider == "auto":
-            return create_session(onnxruntime, model_file, "cpu", threads, {}), "cpu"
+            return create_session(onnxruntime, model_file, "cpu", _threads_on("cpu", threads), {}), "cpu"
         raise ProviderError(
             f"--provider {wanted} was asked for, but the session started on {session.get_providers()[0]}: the "
             "driver or the provider's libraries are missing. Run `scorer doctor`, or choose --provider cpu."
         )
     return session, wanted
+
+
+def _threads_on(device: str, threads: int | Callable[[str], int]) -> int:
+    return threads if isinstance(threads, int) else threads(device)
 
 
 def create_session(onnxruntime: Any, model_file: Path, provider: str, threads: int, options: Mapping[str, str]) -> Any:

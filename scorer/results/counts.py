@@ -11,10 +11,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from scorer.arithmetic.agreement import Agreement, measure_agreement
 from scorer.pipeline.stages import ScoredWindow
+from scorer.tasks.task import Task
 
 # Rows at the head of a run whose given and predicted labels are compared.
 HEAD_ROWS = 8_192
@@ -49,21 +47,20 @@ class Tally:
     confusion: Counter[tuple[int, int]] = dataclasses.field(default_factory=Counter)
 
     @classmethod
-    def of(cls, scored: ScoredWindow, head_ends: int) -> Tally:
+    def of(cls, scored: ScoredWindow, task: Task, head_ends: int) -> Tally:
         """Counts of one window; rows before row `head_ends` are the run's head."""
-        window = scored.window
-        in_head = window.records.column("row").to_numpy() < head_ends  # bool [W]
-        pairs = zip(window.labels[in_head].tolist(), scored.scores.predicted_label[in_head].tolist(), strict=True)
+        in_head = scored.records.column("row").to_numpy() < head_ends  # bool [W]
+        outputs = scored.outputs
         return cls(
-            read=window.records.num_rows + window.rejects.num_rows,
-            scored=window.records.num_rows,
-            distinct=window.new_lengths.size,
-            truncated=int(window.truncated.sum()),
-            tokens=window.tokens,
-            padded_tokens=window.padded_tokens,
-            head_rows=int(in_head.sum() + (window.rejects.column("row").to_numpy() < head_ends).sum()),
-            reasons=Counter(window.rejects.column("reason").to_pylist()),
-            confusion=Counter(pairs),
+            read=scored.records.num_rows + scored.rejects.num_rows,
+            scored=scored.records.num_rows,
+            distinct=outputs.texts,
+            truncated=int(outputs.truncated.sum()),
+            tokens=outputs.tokens,
+            padded_tokens=outputs.padded_tokens,
+            head_rows=int(in_head.sum() + (scored.rejects.column("row").to_numpy() < head_ends).sum()),
+            reasons=Counter(scored.rejects.column("reason").to_pylist()),
+            confusion=task.confusion(scored.columns, in_head),
         )
 
     def __iadd__(self, other: Tally) -> Tally:
@@ -77,13 +74,6 @@ class Tally:
     def rejected(self) -> int:
         """Rows that cannot be scored."""
         return self.reasons.total()
-
-    def agreement(self, classes: int) -> Agreement:
-        """How given and predicted labels of the head fit together, among so many classes."""
-        counts = np.zeros((classes, classes), dtype=np.int64)  # [C given, C predicted]
-        for (given, predicted), rows in self.confusion.items():
-            counts[given, predicted] = rows
-        return measure_agreement(counts)
 
     def to_dict(self) -> dict[str, Any]:
         """The counts as plain JSON values."""

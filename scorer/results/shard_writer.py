@@ -5,20 +5,19 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy.typing as npt
 import pyarrow as pa
 
 from scorer import schema
-from scorer.arithmetic.scoring import Scores, highest
 from scorer.pipeline.stages import ScoredWindow
 from scorer.results.counts import Tally
 from scorer.results.run_directory import RunDirectory
 from scorer.sources import Shard
 from scorer.system.files import replacing, writing
+from scorer.tasks.task import Task
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,10 +40,9 @@ class ShardWriter:
 
     Args:
         directory: the run's directory.
-        label_names: the model's C class names.
+        task: names the columns of the scores, and counts what it knows of them.
         pairs: whether texts are pairs.
         keep_text: whether texts are written.
-        top_k: highest probabilities that are kept of each row; None keeps all.
         metadata: document put into every file's metadata.
         head_ends: rows before this one are the run's head; see `Tally`.
 
@@ -56,21 +54,18 @@ class ShardWriter:
     def __init__(
         self,
         directory: RunDirectory,
-        label_names: Sequence[str],
+        task: Task,
         *,
         pairs: bool,
         keep_text: bool,
-        top_k: int | None,
         metadata: Mapping[str, Any],
         head_ends: int,
     ) -> None:
         self._directory = directory
-        self._head_ends, self._top_k = head_ends, top_k
-        self._label_names = tuple(label_names)
+        self._head_ends, self._task = head_ends, task
         document = schema.file_metadata(metadata)
-        self.scores_schema = schema.scores_schema(
-            classes=len(label_names), pairs=pairs, keep_text=keep_text, top_k=top_k
-        ).with_metadata(document)
+        scores = schema.scores_schema(task.fields, pairs=pairs, keep_text=keep_text)
+        self.scores_schema = scores.with_metadata(document)
         self.rejects_schema = schema.rejects_schema(pairs=pairs, keep_text=keep_text).with_metadata(document)
 
     def write(self, windows: Iterator[ScoredWindow]) -> Generator[Written]:
@@ -80,13 +75,13 @@ class ShardWriter:
             OutputError: a file cannot be written.
         """
         while (window := next(windows, None)) is not None:
-            shard, tally = window.window.shard, Tally()
+            shard, tally = window.shard, Tally()
             with self._shard(shard, tally) as write:
                 while True:
                     write(window)
-                    counts = Tally.of(window, self._head_ends)
+                    counts = Tally.of(window, self._task, self._head_ends)
                     tally += counts
-                    if window.window.ends_shard:
+                    if window.ends_shard:
                         break
                     yield Written(shard, counts, ends_shard=False)
                     window = next(windows)
@@ -106,7 +101,7 @@ class ShardWriter:
             def write(window: ScoredWindow) -> None:
                 nonlocal rejects
                 scores.write_batch(self._scores_batch(window))
-                if window.window.rejects.num_rows:
+                if window.rejects.num_rows:
                     file = self._directory.rejects / shard.file_name
                     rejects = rejects or opened.enter_context(self._replacing(file, self.rejects_schema))
                     rejects.write_batch(self._rejects_batch(window))
@@ -131,7 +126,7 @@ class ShardWriter:
             with self._replacing(file, self.scores_schema) as scores:
                 for window in windows:
                     scores.write_batch(self._scores_batch(window))
-                    rows += window.window.records.num_rows
+                    rows += window.records.num_rows
         return rows
 
     @contextlib.contextmanager
@@ -141,38 +136,17 @@ class ShardWriter:
             yield writer
 
     def _scores_batch(self, scored: ScoredWindow) -> pa.RecordBatch:
-        window, scores = scored.window, scored.scores
-        label, predicted = pa.array(window.labels), pa.array(scores.predicted_label)
         columns = {
-            "label": label,
-            "label_name": schema.label_name_array(label, self._label_names),
-            "predicted_label": predicted,
-            "predicted_label_name": schema.label_name_array(predicted, self._label_names),
-            "loss": pa.array(scores.loss),
-            "self_confidence": pa.array(scores.self_confidence),
-            "predicted_probability": pa.array(scores.predicted_probability),
-            **self._probabilities(scores),
-            "n_tokens": pa.array(window.lengths, pa.int32()),
-            "truncated": pa.array(window.truncated),
-            "precision": scored.precision,
+            **scored.columns,
+            "n_tokens": pa.array(scored.outputs.lengths),
+            "truncated": pa.array(scored.outputs.truncated),
+            "precision": scored.outputs.precision,
         }
-        return _conform(window.records, columns, self.scores_schema)
-
-    def _probabilities(self, scores: Scores) -> dict[str, pa.Array]:
-        """All probabilities, or the highest of each row and their classes."""
-        columns: dict[str, npt.NDArray[Any]] = {"probabilities": scores.probabilities}
-        if self._top_k is not None:
-            columns["top_labels"], columns["top_probabilities"] = highest(scores.probabilities, self._top_k)
-        return {
-            name: pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
-            for name, values in columns.items()
-            if name in self.scores_schema.names
-        }
+        return _conform(scored.records, columns, self.scores_schema)
 
     def _rejects_batch(self, scored: ScoredWindow) -> pa.RecordBatch:
-        rejects = scored.window.rejects
-        given = rejects.column("label")
-        return _conform(rejects, {"given_label": given}, self.rejects_schema)
+        given = scored.rejects.column("label")
+        return _conform(scored.rejects, {"given_label": given}, self.rejects_schema)
 
 
 def _conform(records: pa.RecordBatch, columns: Mapping[str, pa.Array], to: pa.Schema) -> pa.RecordBatch:

@@ -22,16 +22,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scorer.arithmetic.batching import IntArray
-from scorer.arithmetic.fidelity import Fidelity, kth_highest, log_odds, loss_of_log_odds, measure_fidelity
+from scorer.arithmetic.fidelity import Fidelity, kth_highest, measure_fidelity
 from scorer.arithmetic.scoring import FloatArray
 from scorer.errors import DataError, ParityError
 from scorer.listener import Listener
-from scorer.model.classifier import Classifier
-from scorer.pipeline.loop import EXACT_PRECISION, score_shards
-from scorer.pipeline.stages import Clock, Stages
+from scorer.pipeline.loop import score_shards
+from scorer.pipeline.stages import Stages
+from scorer.predictors.predictor import Predictor
 from scorer.results.run_directory import RunDirectory
 from scorer.results.shard_writer import ShardWriter
 from scorer.sources import Shard, UnreadableError, without_unreadable
+from scorer.system.clock import Clock
 
 # How many times the largest error seen a row that was not scored again may be off.
 SAFETY = 1.5
@@ -49,7 +50,7 @@ class ExactHead:
         asked: rows of the head that should be exact.
         exact: rows of the head that are, by the errors measured.
         rescored: rows that were scored again.
-        largest_error: the most by which the cheap model put a row too low, in log-odds of the given label.
+        largest_error: the most by which the cheap model put a row too low, on the task's scale (`Task.coordinate`).
         lowest_loss: in nats; no row with a cheap loss below it was scored again.
         overlap: share of the exact head that the cheap ranking has in its head of the same size.
         rounds: how often it went further down.
@@ -94,7 +95,7 @@ class Rescoring:
 
     Args:
         stages: the run's pipeline.
-        exact: makes the classifier of the same model in fp32.
+        exact: makes the predictor of the same model in fp32.
         shards: the run's shards.
         directory: the run's directory.
         writer: writes scores in the run's schema.
@@ -104,7 +105,7 @@ class Rescoring:
     def __init__(
         self,
         stages: Stages,
-        exact: Callable[[], Classifier],
+        exact: Callable[[], Predictor],
         shards: Sequence[Shard],
         *,
         directory: RunDirectory,
@@ -116,9 +117,11 @@ class Rescoring:
 
     @cached_property
     def _exact(self) -> Stages:
-        return dataclasses.replace(
-            self._cheap, classifier=self._make_exact(), precision=EXACT_PRECISION, exact=None, clock=Clock()
-        )
+        return dataclasses.replace(self._cheap, predictor=self._make_exact(), clock=Clock())
+
+    @property
+    def _precision(self) -> str:
+        return self._cheap.predictor.precision
 
     def judge(self, allow_low_fidelity: bool) -> Fidelity | None:
         """Score a sample of a shard with both models, once in the life of a run directory.
@@ -140,10 +143,10 @@ class Rescoring:
         else:
             return None
         fidelity = measure_fidelity(cheap, exact, f"{exact.size} rows of the corpus")
-        self._listener.info(f"{self._cheap.precision} against fp32: {fidelity}.")
+        self._listener.info(f"{self._precision} against fp32: {fidelity}.")
         if not (fidelity.keeps_the_ranking or allow_low_fidelity):
             raise ParityError(
-                f"this {self._cheap.precision} model does not keep the ranking of its fp32 form: {fidelity}. Score "
+                f"this {self._precision} model does not keep the ranking of its fp32 form: {fidelity}. Score "
                 "with an export in fp32, or give --allow-low-fidelity: the head would still be scored again in fp32."
             )
         self._directory.rescored.mkdir(exist_ok=True)
@@ -167,19 +170,20 @@ class Rescoring:
 
         Args:
             asked: rows of the head that should be exact, at least 1 and no more than were scored.
-            expected_error: of the cheap model, in log-odds; the first round goes so far beyond the head.
+            expected_error: of the cheap model, on the task's scale; the first round goes so far beyond the head.
 
         Raises:
             ScorerError: as `scorer.score` does.
         """
-        floor = float(log_odds(np.array([self._kth_cheap(asked)]))[0]) - expected_error
+        scale = self._cheap.task.coordinate
+        floor = float(scale(np.array([self._kth_cheap(asked)]))[0]) - expected_error
         rounds = 0
         while True:
             near = self._above(floor)
             rounds += self._score_again(near.rows)
             known = self._known()
             rows = np.intersect1d(near.rows, known.rows, assume_unique=True)
-            exact, cheap = log_odds(known.of(rows)), log_odds(near.of(rows))
+            exact, cheap = scale(known.of(rows)), scale(near.of(rows))
             error = max(0.0, float((exact - cheap).max()))
             needed = float(np.partition(exact, exact.size - asked)[exact.size - asked]) - SAFETY * error
             if needed >= floor or near.rows.size == self._all_rows:
@@ -191,7 +195,7 @@ class Rescoring:
             exact=exact.size if everything else int((exact - SAFETY * error >= floor).sum()),
             rescored=known.rows.size,
             largest_error=error,
-            lowest_loss=loss_of_log_odds(floor),
+            lowest_loss=self._cheap.task.loss_at(floor),
             overlap=np.intersect1d(_head(cheap, asked), _head(exact, asked)).size / asked,
             rounds=rounds,
         )
@@ -226,10 +230,10 @@ class Rescoring:
         return kth_highest(best, k)
 
     def _above(self, floor: float) -> Losses:
-        """The rows whose cheap loss has log-odds of at least `floor`."""
+        """The rows whose cheap loss lies at least at `floor` on the task's scale."""
         parts = []
         for part in self._read_shards():
-            near = log_odds(part.losses) >= floor
+            near = self._cheap.task.coordinate(part.losses) >= floor
             parts.append(Losses(part.rows[near], part.losses[near]))
         return Losses.joined(parts)
 
@@ -257,7 +261,7 @@ def _losses(stages: Stages, shard: Shard, only: IntArray) -> FloatArray:
     """Losses of some rows of a shard, float32 [N]; rejected rows have none."""
     quiet = dataclasses.replace(stages, clock=Clock(), progress=_no_progress)
     with contextlib.closing(score_shards(quiet, [shard], only)) as windows:
-        return np.concatenate([window.scores.loss for window in windows])
+        return np.concatenate([window.columns["loss"].to_numpy() for window in windows])
 
 
 def _no_progress(_rows: int, _tokens: int) -> None:

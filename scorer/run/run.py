@@ -25,8 +25,9 @@ from scorer.results.manifest import refuse_changed_data
 from scorer.results.run_directory import Finished
 from scorer.results.run_report import Counts, RunReport, options_of, versions
 from scorer.results.shard_writer import ShardWriter, Written
-from scorer.run.engines.local import score_here
-from scorer.run.engines.processes import score_in_processes
+from scorer.run.engines.engine import Engine
+from scorer.run.engines.local import ThisProcess
+from scorer.run.engines.processes import WorkerProcesses
 from scorer.run.exact_head import Rescoring
 from scorer.run.setup.prepare import Job, prepare
 from scorer.schema import REJECT_REASONS
@@ -85,9 +86,9 @@ class _Progress:
         self.earlier = {"shards": len(done), "scored": self.tally.scored, "tokens": self.tally.tokens}
         self.shards_done = len(done)
         self._begun: dict[int, Tally] = {}  # of shards that are not finished, by index
-        self.left_out = [*job.stages.source.left_out, *job.plan.left_out]
+        self.left_out = [*job.data.source.left_out, *job.plan.left_out]
         self.left_out += [each for finished in done.values() for each in finished.left_out]
-        self.warnings = list(job.warnings)
+        self.warnings = list(job.data.warnings)
         self._looked = False
 
     @property
@@ -128,9 +129,8 @@ class _Progress:
         if self._looked:
             return
         self._looked = True
-        names = self.job.model.contract.label_names
-        agreement = self._counted().agreement(len(names))
-        if (warning := agreement.warning(names)) is not None:
+        agreement = self.job.data.task.agreement(self._counted().confusion)
+        if (warning := agreement.warning(self.job.model.contract.label_names)) is not None:
             self.warnings.append(warning)
             self.listener.warning(warning)
         elif agreement.too_few_to_tell:
@@ -140,7 +140,7 @@ class _Progress:
 
 
 def _score_and_rank(progress: _Progress, started: float) -> RunReport:
-    job, clock = progress.job, progress.job.stages.clock
+    job, clock = progress.job, progress.job.clock
     writer = _writer(job)
     rescoring = _rescoring(job, writer, progress.listener)
     with clock.stage("judge"):
@@ -153,7 +153,7 @@ def _score_and_rank(progress: _Progress, started: float) -> RunReport:
         raise DataError(f"nothing could be read; the first: {progress.left_out[0]}")
     if tally.scored == 0 and job.config.part is None:  # a part of the data may well be bad
         _raise_all_rejected(job, tally)
-    refuse_changed_data(job.manifest.fingerprint, job.stages.source)
+    refuse_changed_data(job.manifest.fingerprint, job.data.source)
     asked = job.config.exact_rows(tally.scored)
     with clock.stage("rescore"):
         exact_head = None
@@ -161,11 +161,11 @@ def _score_and_rank(progress: _Progress, started: float) -> RunReport:
             exact_head = rescoring.rescore(asked, fidelity.max_log_odds_difference)
     progress.listener.info(f"Ranking {tally.scored:,} rows.")
     del rescoring
-    job.classifier.close()  # ranking needs the memory more
+    job.session.predictor.close()  # ranking needs the memory more
     with clock.stage("rank"):
         gather_rejects(job.directory.path, writer.rejects_schema)
         rank(job.directory.path, top=job.config.ranked_top, notify=progress.listener.info)
-    agreement = tally.agreement(len(job.model.contract.label_names))
+    agreement = job.data.task.agreement(tally.confusion)
     report = RunReport(
         output=job.config.output,
         counts=Counts.of(tally),
@@ -173,12 +173,12 @@ def _score_and_rank(progress: _Progress, started: float) -> RunReport:
         seconds=clock.seconds,
         elapsed_s=time.perf_counter() - started,
         scoring_s=scoring_s,
-        provider=job.classifier.provider,
-        threads=job.threads,
-        max_batch_tokens=job.stages.max_batch_tokens,
-        max_length=job.max_length,
-        labels=job.stages.labels.description,
-        columns=dataclasses.asdict(job.stages.source.columns),
+        provider=job.session.provider,
+        threads=job.model.threads,
+        max_batch_tokens=job.session.setting.max_batch_tokens,
+        max_length=job.model.max_length,
+        labels=job.data.task.description,
+        columns=dataclasses.asdict(job.data.source.columns),
         agreement={
             "rows": agreement.rows,
             "share": round(agreement.share, 4),
@@ -197,11 +197,10 @@ def _score_and_rank(progress: _Progress, started: float) -> RunReport:
 
 def _rescoring(job: Job, writer: ShardWriter, listener: Listener) -> Rescoring | None:
     """What scores rows again in fp32; None where fp32 scores them in the first place, or is not there."""
-    if job.stages.exact is None:
+    make = job.session.predictor.in_fp32
+    if make is None:
         return None
-    return Rescoring(
-        job.stages, job.stages.exact, job.plan.shards, directory=job.directory, writer=writer, listener=listener
-    )
+    return Rescoring(job.stages, make, job.plan.shards, directory=job.directory, writer=writer, listener=listener)
 
 
 def _write_shards(progress: _Progress, writer: ShardWriter) -> None:
@@ -215,12 +214,9 @@ def _write_shards(progress: _Progress, writer: ShardWriter) -> None:
     for left_out in progress.left_out:
         listener.warning(f"left out {left_out}")
     listener.started(sum(shard.rows for shard in progress.left))
-    if job.config.workers > 1 and len(progress.left) > 1:
-        engine = score_in_processes(job, writer, progress.left, listener)
-    else:
-        engine = score_here(job.stages, writer, progress.left, skip_bad_files=job.config.skip_bad_files)
+    engine = _engine(job, shards=len(progress.left))
     try:
-        with contextlib.closing(engine) as told:
+        with contextlib.closing(engine.score(job.work(writer), progress.left, listener)) as told:
             for each in told:
                 progress.add(each)
         progress.look()
@@ -228,15 +224,26 @@ def _write_shards(progress: _Progress, writer: ShardWriter) -> None:
         listener.finished()
 
 
+def _engine(job: Job, shards: int) -> Engine:
+    """Where so many shards are scored: in this process, unless several workers have something to do."""
+    if min(job.config.workers, shards) <= 1:
+        return ThisProcess(job.session.predictor, job.clock)
+    folders = (job.directory.scores, job.directory.rejects)
+    return WorkerProcesses(job.config.workers, job.model.threads, job.clock, folders)
+
+
 def _writer(job: Job) -> ShardWriter:
-    label_names, columns = job.model.contract.label_names, job.stages.source.columns
+    columns, label_names = job.data.source.columns, job.model.contract.label_names
     return ShardWriter(
         job.directory,
-        label_names,
+        job.data.task,
         pairs=columns.text_pair is not None,
         keep_text=job.config.keep_text,
-        top_k=job.config.top_k_probabilities,
-        metadata={"label_names": label_names, "columns": dataclasses.asdict(columns), **_identity(job)},
+        metadata={
+            "label_names": label_names,
+            "columns": dataclasses.asdict(columns),
+            **_identity(job),
+        },
         head_ends=job.plan.shards[0].first_row + HEAD_ROWS,
     )
 
@@ -246,7 +253,7 @@ def _identity(job: Job) -> dict[str, Any]:
     contract = job.model.contract
     return {
         "model": {
-            "sha256": job.model.model_hash,
+            "sha256": job.model.directory.model_hash,
             "source": contract.source,
             "revision": contract.revision,
             "precision": contract.precision,
@@ -277,7 +284,7 @@ def _finished(job: Job, done: dict[int, Finished]) -> RunReport | None:
 def _raise_all_rejected(job: Job, tally: Tally) -> None:
     job.directory.remove_results()
     reasons = ", ".join(f"{reason}: {tally.reasons[reason]:,}" for reason in REJECT_REASONS if reason in tally.reasons)
-    columns = job.stages.source.columns
+    columns = job.data.source.columns
     raise NothingScoredError(
         f"all {tally.read:,} rows were rejected ({reasons}). The text was read from column '{columns.text}', the "
         f"label from '{columns.label}'; name others with --text-column and --label-column."

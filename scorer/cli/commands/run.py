@@ -194,9 +194,9 @@ def run_command(
     options["provider_options"] = tuple(map(_name_and_value, options["provider_options"]))
     config = RunConfig(model=model_dir, data=data, keep_text=not no_text, **options)
     if write_label_map is not None:
-        from scorer.run.setup import prepare
+        from scorer.run.setup import data as setup
 
-        click.echo(prepare.write_label_map(config, write_label_map, TerminalListener()))
+        click.echo(setup.write_label_map(config, write_label_map, TerminalListener()))
         return
     try:
         report = score(config, TerminalListener())

@@ -6,10 +6,31 @@ import contextlib
 import itertools
 from collections.abc import Generator, Iterable, Iterator
 
+from scorer.listener import Listener
 from scorer.pipeline.loop import score_shards
 from scorer.pipeline.stages import Stages
+from scorer.predictors.predictor import Predictor
 from scorer.results.shard_writer import ShardWriter, Written
+from scorer.run.engines.engine import Work
 from scorer.sources import LeftOut, Shard, UnreadableError, without_unreadable
+from scorer.system.clock import Clock
+
+
+class ThisProcess:
+    """The engine of one process.
+
+    Args:
+        predictor: the model, open already.
+        clock: receives the seconds spent per stage.
+    """
+
+    def __init__(self, predictor: Predictor, clock: Clock) -> None:
+        self._predictor, self._clock = predictor, clock
+
+    def score(self, work: Work, shards: Iterable[Shard], listener: Listener) -> Generator[Written | LeftOut]:
+        """Score and write shards in order."""
+        stages = Stages(work.source, work.task, self._predictor, work.window_rows, self._clock, listener.advanced)
+        return score_here(stages, work.writer, shards, skip_bad_files=work.skip_bad_files)
 
 
 def score_here(

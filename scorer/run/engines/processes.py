@@ -13,8 +13,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable, Sequence
-from functools import partial
+from collections.abc import Generator, Iterable, Sequence
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -22,63 +21,49 @@ from typing import Any
 
 from scorer.errors import WorkerError
 from scorer.listener import Listener
-from scorer.pipeline.stages import Clock
 from scorer.results.counts import Tally
-from scorer.results.shard_writer import ShardWriter, Written
-from scorer.run.engines.worker import NEXT, Finished, Message, NotHere, Task, no_progress
-from scorer.run.setup.prepare import Job, open_classifier
-from scorer.sources import LeftOut, Shard, Table
+from scorer.results.shard_writer import Written
+from scorer.run.engines.engine import Work
+from scorer.run.engines.worker import NEXT, Finished, Message, Orders
+from scorer.sources import LeftOut, Shard
+from scorer.system.clock import Clock
 from scorer.system.files import remove_unfinished
 
-# Where the NVIDIA driver lists its devices.
-_NVIDIA_DEVICES = Path("/proc/driver/nvidia/gpus")
 # What a worker runs; its module must not be its main module, or its messages would be of classes that nobody knows.
 _MAIN = "from scorer.run.engines.worker import main; main()"
 # How often a shard may bring down its worker.
 MOST_DEATHS = 2
 
 
-def score_in_processes(
-    job: Job, writer: ShardWriter, shards: Sequence[Shard], listener: Listener
-) -> Generator[Written | LeftOut]:
-    """Score and write shards in as many processes as the run asks for, and tell of each as it is done, in any order.
+class WorkerProcesses:
+    """The engine of several processes on this machine.
 
-    Raises:
-        ScorerError: what a worker met.
-        WorkerError: a shard brought down two workers.
+    Args:
+        workers: processes at most.
+        threads: threads of all together.
+        clock: receives the seconds spent per stage, those of all workers together.
+        folders: where shards are written; what ended workers leave unfinished there is removed.
     """
-    config, stages = job.config, job.stages
-    workers = min(config.workers, len(shards))
-    threads = max(1, job.threads // workers)
-    session_threads = int(job.manifest.fingerprint["session_threads"])
-    stages = dataclasses.replace(
-        stages, clock=Clock(), progress=no_progress, streams=max(1, min(stages.streams, threads // session_threads))
-    )
 
-    def task(number: int) -> Task:
-        own = dataclasses.replace(config, provider_options=(*config.provider_options, *_own_device(job, number)))
-        make = partial(open_classifier, own, job.model, threads=session_threads)
-        exact = None if stages.exact is None else partial(make, exact=True)
-        absent = dataclasses.replace(stages, classifier=NotHere(stages.classifier.labels), exact=exact)
-        return Task(absent, make, writer, config.skip_bad_files)
+    def __init__(self, workers: int, threads: int, clock: Clock, folders: Sequence[Path]) -> None:
+        self._workers, self._threads, self._clock, self._folders = workers, threads, clock, folders
 
-    crew = Crew(task, workers=workers, threads=threads, listener=listener, tables=stages.source.tables)
-    try:
-        yield from crew.score(shards)
-    finally:
-        for folder in (job.directory.scores, job.directory.rejects):
-            remove_unfinished(folder)  # of workers that were ended
-    for stage, seconds in crew.seconds.items():
-        job.stages.clock.seconds[stage] = job.stages.clock.seconds.get(stage, 0.0) + seconds
+    def score(self, work: Work, shards: Sequence[Shard], listener: Listener) -> Generator[Written | LeftOut]:
+        """Score and write shards, and tell of each as it is done, in any order.
 
-
-def _own_device(job: Job, number: int) -> tuple[tuple[str, str], ...]:
-    """The option that gives a worker a GPU of its own, unless the user chose one."""
-    if job.classifier.device not in {"cuda", "tensorrt"} or "device_id" in dict(job.config.provider_options):
-        return ()
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    devices = len(visible.split(",")) if visible else sum(1 for _ in _NVIDIA_DEVICES.glob("*"))
-    return (("device_id", str(number % max(1, devices))),)
+        Raises:
+            ScorerError: what a worker met.
+            WorkerError: a shard brought down two workers.
+        """
+        workers = min(self._workers, len(shards))
+        crew = Crew(work, workers=workers, threads=max(1, self._threads // workers), listener=listener)
+        try:
+            yield from crew.score(shards)
+        finally:
+            for folder in self._folders:
+                remove_unfinished(folder)
+        for stage, seconds in crew.seconds.items():
+            self._clock.add(stage, seconds)
 
 
 class _Worker:
@@ -110,8 +95,8 @@ class _Worker:
                 start_new_session=True,  # an interrupt of the terminal is the parent's matter
             )
 
-    def send(self, what: Task | Shard | None) -> None:
-        """Send the task, a shard, or that there is no more."""
+    def send(self, what: Orders | Shard | None) -> None:
+        """Send the orders, a shard, or that there is no more."""
         with contextlib.suppress(BrokenPipeError):  # noticed when it is listened to
             self.connection.send(what)
 
@@ -134,23 +119,14 @@ class Crew:
     """Workers that share the shards of a run.
 
     Args:
-        task: makes the task of the worker of this number.
+        work: what to do with a shard.
         workers: number of workers.
         threads: threads of each.
         listener: hears of deaths and progress.
-        tables: the tables of the data.
     """
 
-    def __init__(
-        self,
-        task: Callable[[int], Task],
-        *,
-        workers: int,
-        threads: int,
-        listener: Listener,
-        tables: Sequence[Table],
-    ) -> None:
-        self._task, self._count, self._threads, self._listener, self._tables = task, workers, threads, listener, tables
+    def __init__(self, work: Work, *, workers: int, threads: int, listener: Listener) -> None:
+        self._work, self._count, self._threads, self._listener = work, workers, threads, listener
         self._workers: dict[int, _Worker] = {}
         self._deaths: Counter[int] = Counter()
         self.seconds: Counter[str] = Counter()
@@ -235,11 +211,11 @@ class Crew:
         """Where a shard begins."""
         first, *others = shard.spans
         more = f" and {len(others):,} files more" if others else ""
-        return f"'{self._tables[first.table].name}' from row {first.start:,} on{more}"
+        return f"'{self._work.source.tables[first.table].name}' from row {first.start:,} on{more}"
 
     def _start(self, numbers: Iterable[int]) -> None:
-        """Start workers side by side; each reads its task when it is ready."""
+        """Start workers side by side; each reads its orders when it is ready."""
         started = {number: _Worker(self._threads) for number in numbers}
         self._workers.update(started)
         for number, worker in started.items():
-            worker.send(self._task(number))
+            worker.send(Orders(self._work, number, self._threads))

@@ -11,52 +11,34 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from multiprocessing.connection import Connection
 from typing import Any, Literal
 
-from scorer.arithmetic.batching import Batch
-from scorer.arithmetic.scoring import FloatArray
 from scorer.errors import ScorerError
-from scorer.model.classifier import Classifier
-from scorer.pipeline.stages import Stages
-from scorer.results.shard_writer import ShardWriter, Written
-from scorer.run.engines.local import score_here
+from scorer.listener import Silence
+from scorer.results.shard_writer import Written
+from scorer.run.engines.engine import Work
+from scorer.run.engines.local import ThisProcess
 from scorer.sources import LeftOut, Shard
+from scorer.system.clock import Clock
 
 NEXT: Literal["next"] = "next"  # asks for a shard
 
 
-def no_progress(rows: int, tokens: int) -> None:
-    """The parent counts what is written."""
-
-
 @dataclasses.dataclass(frozen=True, slots=True)
-class NotHere:
-    """Stands for a classifier in stages that are sent to another process, where they get one of their own."""
-
-    labels: tuple[str, ...]
-
-    def __call__(self, batch: Batch) -> FloatArray:
-        """Nobody asks."""
-        raise NotImplementedError
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Task:
+class Orders:
     """All that a worker needs to know.
 
     Attributes:
-        stages: the pipeline, with a classifier that is not here.
-        make_classifier: makes the classifier.
-        writer: writes shards.
-        skip_bad_files: leave out what cannot be read.
+        work: what to do with a shard.
+        number: the worker's, from 0.
+        threads: threads that it may use.
     """
 
-    stages: Stages
-    make_classifier: Callable[[], Classifier]
-    writer: ShardWriter
-    skip_bad_files: bool
+    work: Work
+    number: int
+    threads: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -105,14 +87,15 @@ class _Parent:
 
 def work(parent: _Parent) -> None:
     """Score shards until there is none left."""
-    task: Task = parent.receive()
+    orders: Orders = parent.receive()
     try:
-        stages = dataclasses.replace(task.stages, classifier=task.make_classifier())
-        told = score_here(stages, task.writer, parent.shards(), skip_bad_files=task.skip_bad_files)
+        clock = Clock()
+        engine = ThisProcess(orders.work.make_predictor(orders.number, orders.threads), clock)
+        told = engine.score(orders.work, parent.shards(), Silence())  # the parent counts what is written
         with contextlib.closing(told):
             for each in told:
                 parent.send(each)
-        parent.send(Finished(stages.clock.seconds))
+        parent.send(Finished(clock.seconds))
     except ScorerError as error:
         kind = next(each for each in type(error).__mro__ if each.__module__ == ScorerError.__module__)
         parent.send(Failed(kind, str(error)))

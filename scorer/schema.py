@@ -1,6 +1,6 @@
 """The files a run writes: their columns, types and metadata, in one place.
 
-    scores/part-00000.parquet   scored rows in input order, a file per shard
+    scores/shard-00000.parquet  scored rows in input order, a file per shard
     rescored/round-00.parquet   rows at the head, scored again in fp32 after a model of less precision
     rejects.parquet             rows that cannot be scored, each with its reason
     ranked.parquet              all scored rows, most suspect first

@@ -85,7 +85,7 @@ def write_scores(directory: Path, rows: int) -> None:
             "truncated": pa.array(np.zeros(count, np.bool_)),
             "precision": pa.repeat(pa.scalar("fp32", pa.large_string()), count),
         }
-        with schema.parquet_writer(directory / "scores" / f"part-{index:05d}.parquet", of) as writer:
+        with schema.parquet_writer(directory / "scores" / f"shard-{index:05d}.parquet", of) as writer:
             writer.write_table(pa.table([columns[name].cast(of.field(name).type) for name in of.names], schema=of))
 
 

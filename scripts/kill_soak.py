@@ -27,12 +27,12 @@ FILES = 12
 # What appears in a run's directory, in the order in which it does.
 SIGNS = (
     "manifest.json",
-    "scores/.part-00000*.tmp",
-    "scores/.part-00001*.tmp",
-    "scores/part-00003.parquet",
-    "scores/.part-00007*.tmp",
-    "rejects/.part-00009*.tmp",
-    "scores/part-00011.parquet",
+    "scores/.shard-00000*.tmp",
+    "scores/.shard-00001*.tmp",
+    "scores/shard-00003.parquet",
+    "scores/.shard-00007*.tmp",
+    "rejects/.shard-00009*.tmp",
+    "scores/shard-00011.parquet",
     ".rejects.parquet*.tmp",
     ".ranked.parquet*.tmp",
     "ranked.parquet",
@@ -157,7 +157,7 @@ def state_of(output: Path) -> str:
         return "finished"
     if (output / "ranked.parquet").exists():
         return "ranked"
-    shards = len(list(output.glob("scores/part-*.parquet")))
+    shards = len(list(output.glob("scores/shard-*.parquet")))
     return f"{shards} of {FILES} shards" if output.exists() else "nothing written yet"
 
 

@@ -810,7 +810,7 @@ def output_that_holds_an_earlier_run(bench: Bench) -> list[object]:
 @case(OutputError, "holds an unfinished run", "--overwrite")
 def output_that_holds_an_unfinished_run(bench: Bench) -> list[object]:
     (bench.out / "scores").mkdir(parents=True)
-    bench.file("out/scores/part-00000.parquet", "precious")
+    bench.file("out/scores/shard-00000.parquet", "precious")
     return bench.run(bench.good())
 
 

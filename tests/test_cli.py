@@ -181,7 +181,7 @@ def test_a_signal_ends_the_run_at_once_and_says_how_to_go_on(
     data = [str(demo_corpus())] * 8  # two share a shard
     command = [sys.executable, "-m", "scorer", "run", str(model), *data, "-o", "out", "--overwrite"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    while not list(tmp_path.glob("out/scores/part-*.parquet")):
+    while not list(tmp_path.glob("out/scores/shard-*.parquet")):
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
     process.send_signal(sent)

@@ -147,7 +147,7 @@ def test_show_lists_the_labels_when_asked_for_one_that_does_not_exist(
 def test_rank_of_a_truncated_shard_fails_and_keeps_the_ranking(
     by: str, finished_run: Path, command: Callable[..., Outcome]
 ) -> None:
-    shard = finished_run / "scores" / "part-00000.parquet"
+    shard = finished_run / "scores" / "shard-00000.parquet"
     shard.write_bytes(shard.read_bytes()[:-400])
     before = tree(finished_run)
     outcome = command("rank", finished_run, "--by", by)
@@ -159,7 +159,7 @@ def test_rank_of_a_truncated_shard_fails_and_keeps_the_ranking(
 def test_rank_of_a_second_shard_that_is_garbage_fails_and_keeps_the_ranking(
     finished_run: Path, command: Callable[..., Outcome]
 ) -> None:
-    (finished_run / "scores" / "part-00001.parquet").write_bytes(b"PAR1" + b"garbage" * 50 + b"PAR1")
+    (finished_run / "scores" / "shard-00001.parquet").write_bytes(b"PAR1" + b"garbage" * 50 + b"PAR1")
     before = tree(finished_run)
     outcome = command("rank", finished_run)
     assert outcome.exit_code == DataError.exit_code

@@ -221,7 +221,7 @@ def test_a_run_in_int8_has_the_head_of_a_run_in_fp32(
     assert report.exact_head["exact"] >= 40
     assert report.exact_head["rescored"] < 600
     assert report.fidelity is not None
-    shards = pl.read_parquet(tmp_path / "int8" / "scores" / "part-*.parquet")
+    shards = pl.read_parquet(tmp_path / "int8" / "scores" / "shard-*.parquet")
     assert set(shards["precision"]) == {"int8"}
     stored = json.loads((tmp_path / "int8" / "run.json").read_text())
     assert stored["exact_head"] == dict(report.exact_head)

@@ -63,7 +63,7 @@ def write_run(directory: Path, loss: np.ndarray, shard_rows: int, random: np.ran
             "precision": ["fp32"] * len(rows),
         }
         table = pa.table({name: pa.array(columns[name], to.field(name).type) for name in to.names}, schema=to)
-        file = directory / "scores" / f"part-{index:05d}.parquet"
+        file = directory / "scores" / f"shard-{index:05d}.parquet"
         with schema.parquet_writer(file, to) as writer:
             writer.write_table(table, row_group_size=max(1, shard_rows // 3))
         frames.append(pl.read_parquet(file))
@@ -162,10 +162,10 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path, monkeypatch: pytest.
 def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
     random = np.random.default_rng(6)
     write_run(tmp_path, losses("spread", 300, random), 100, random)
-    shard = tmp_path / "scores" / "part-00001.parquet"
+    shard = tmp_path / "scores" / "shard-00001.parquet"
     content = bytearray(shard.read_bytes())
     content[200:400] = b"\xff" * 200
     shard.write_bytes(content)
-    with pytest.raises(scored_rows.DataError, match=r"part-00001\.parquet' is damaged.*Remove it.*scorer run"):
+    with pytest.raises(scored_rows.DataError, match=r"shard-00001\.parquet' is damaged.*Remove it.*scorer run"):
         rank(tmp_path)
     assert not (tmp_path / "ranked.parquet").exists()

@@ -221,7 +221,7 @@ def test_a_damaged_shard_is_scored_again(damage: str, config: RunConfig) -> None
     first, second = sorted((config.output / "scores").iterdir())[:2]
     content = {"cut": second.read_bytes()[:-30], "empty": b"", "another shard's": first.read_bytes()}[damage]
     if damage == "another shard's":  # of other rows, in the right number
-        second = config.output / "scores" / "part-00005.parquet"
+        second = config.output / "scores" / "shard-00005.parquet"
     second.write_bytes(content)
     listener = Hearing()
     score(config, listener)
@@ -231,7 +231,7 @@ def test_a_damaged_shard_is_scored_again(damage: str, config: RunConfig) -> None
 
 def test_what_a_dead_run_left_half_written_is_removed(config: RunConfig) -> None:
     interrupted(config, 330)
-    left = [config.output / name for name in (".ranked.parquet.1.tmp", "scores/.part-00005.parquet.1.tmp")]
+    left = [config.output / name for name in (".ranked.parquet.1.tmp", "scores/.shard-00005.parquet.1.tmp")]
     for file in left:
         file.write_bytes(b"half")
     (config.output / LOCK_FILE).write_text('{"pid": 1234567, "host": "there", "since": "then"}')

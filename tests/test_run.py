@@ -254,7 +254,7 @@ def test_a_failure_while_ranking_keeps_the_finished_shards(config: RunConfig, mo
         score(config)
     assert {file.name for file in config.output.rglob("*") if file.is_file()} == {
         "manifest.json",
-        "part-00000.parquet",
+        "shard-00000.parquet",
         "rejects.parquet",
     }
 

@@ -177,7 +177,7 @@ def test_an_engine_may_take_shards_in_any_order(probabilities: Path, tmp_path: P
     forward = run(probabilities, tmp_path / "one", single_label, predictor, ThisProcess(predictor, Clock()))
     backward = run(probabilities, tmp_path / "two", single_label, predictor, LastShardFirst())
     assert forward == backward[::-1] == [0, 1, 2, 3]
-    for file in ("ranked.parquet", *(f"scores/part-{index:05d}.parquet" for index in forward)):
+    for file in ("ranked.parquet", *(f"scores/shard-{index:05d}.parquet" for index in forward)):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
 

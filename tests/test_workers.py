@@ -113,8 +113,8 @@ def test_a_shard_that_brings_down_two_workers_is_named(config: RunConfig) -> Non
 
     def kill_all() -> None:
         while not ended.is_set():
-            if len(list((config.output / "scores").glob("part-*.parquet"))) >= 2:
-                for file in (config.output / "scores").glob(".part-*.tmp"):  # of those at work on a shard
+            if len(list((config.output / "scores").glob("shard-*.parquet"))) >= 2:
+                for file in (config.output / "scores").glob(".shard-*.tmp"):  # of those at work on a shard
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(int(file.suffixes[-2][1:]), signal.SIGKILL)
 
@@ -200,7 +200,7 @@ score(RunConfig(model=Path({str(config.model)!r}), data={config.data!r} * 200, o
                 provider="cpu", shard_rows=50, window_rows=20, workers=2))
 """
     parent = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
-    while not list(config.output.glob("scores/part-*.parquet")):
+    while not list(config.output.glob("scores/shard-*.parquet")):
         assert parent.poll() is None, parent.communicate()
         time.sleep(0.05)
     workers = children(parent.pid)

@@ -122,7 +122,7 @@ def gather_rejects(directory: Path, schema_of_rejects: pa.Schema) -> None:
         DataError: the rejects of a shard are damaged.
         OutputError: the file cannot be written.
     """
-    parts = in_order(RunDirectory(directory).rejects.glob("part-*.parquet"))
+    parts = in_order(RunDirectory(directory).rejects.glob("shard-*.parquet"))
     join_files(parts, directory / schema.REJECTS_FILE, schema_of_rejects)
 
 

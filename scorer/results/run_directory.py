@@ -81,7 +81,7 @@ class RunDirectory:
 
     def score_files(self) -> list[Path]:
         """The finished score shards, in input order."""
-        return in_order(self.scores.glob("part-*.parquet"))
+        return in_order(self.scores.glob("shard-*.parquet"))
 
     def rescored_files(self) -> list[Path]:
         """Rows scored again in fp32, a file per round."""

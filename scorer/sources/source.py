@@ -132,7 +132,7 @@ class Shard:
     @property
     def file_name(self) -> str:
         """Name of the files that hold its scores and its rejects."""
-        return f"part-{self.index:05d}.parquet"
+        return f"shard-{self.index:05d}.parquet"
 
     def without(self, left_out: Sequence[LeftOut], spans: Collection[Span]) -> Shard:
         """The shard without some spans, and what is said of them."""

@@ -18,6 +18,7 @@ import argparse
 import dataclasses
 import json
 import logging
+import re
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,17 @@ import numpy as np
 TESTS = Path(__file__).resolve().parent.parent / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS.parent)]
 POSITIONS = 512
+
+
+# Long reasons of refusals, as the table has them.
+REASONS = {
+    r"does not run: inference failed on a batch of \d+ rows x (\d+) tokens": (
+        "its graph does not run on {0} tokens: the exporter took a length for a constant; the proof stops the export"
+    ),
+    r"a logit differs by (\S+) and": "a logit differs by {0}; the proof stops the export",
+    r"cannot be traced by torch's exporter": "cannot be traced by torch's exporter",
+}
+MOST_CHARACTERS = 110
 
 
 def main() -> None:
@@ -178,10 +190,19 @@ def table(folder: Path, names: Sequence[str]) -> str:
     return "\n".join([head, *rows])
 
 
+def shortened(reason: str) -> str:
+    """What matters of a reason, on one line of a table."""
+    for pattern, says in REASONS.items():
+        if match := re.search(pattern, reason):
+            return says.format(*match.groups())
+    first = " ".join(reason.split()).replace("|", "/")
+    return first if len(first) <= MOST_CHARACTERS else first[:MOST_CHARACTERS].rsplit(" ", 1)[0] + " …"
+
+
 def line(name: str, found: dict[str, Any]) -> str:
     """One row of the table."""
     if "texts" not in found:
-        reason = f": {found['reason']}" if "reason" in found else ""
+        reason = f": {shortened(found['reason'])}" if "reason" in found else ""
         return f"| {name} | {found['result']}{reason} | {found.get('tokenizer', '')} |" + " |" * 4
     ids = f"; {found['other_ids']} rows of other token ids" if found["other_ids"] else ""
     attention = "fused" if found["fused"] else "plain"

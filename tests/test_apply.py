@@ -29,8 +29,8 @@ from scorer.review.answers.corrections import Correction, text_hash, write_corre
 from scorer.review.correct.apply import Applied, ApplyConfig, apply_corrections
 from scorer.review.correct.card import card_text
 from scorer.review.correct.datasets_folder import Classes, write_folder
-from scorer.review.edits.edits import Edits
 from scorer.sources.formats.hub import HubTable
+from scorer.sources.storage.edits import Edits
 from scorer.system.files import making_folder, writing
 
 LABELS = ("World", "Sports", "Business", "Sci/Tech")

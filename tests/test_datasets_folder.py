@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from scorer.errors import DataError
 from scorer.labels import resolve_labels
 from scorer.review.correct.datasets_folder import Classes, write_folder
-from scorer.review.correct.json_columns import JsonColumns
-from scorer.review.edits.edits import Edits
 from scorer.sources.formats.columnar import ArrowTable, ParquetTable
+from scorer.sources.formats.json_columns import JsonColumns
 from scorer.sources.formats.json_lines import JsonTable
+from scorer.sources.storage.edits import Edits
 from scorer.sources.storage.table import Table
 
 datasets = pytest.importorskip("datasets", reason="needs the extra `hub`")

@@ -19,18 +19,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scorer.errors import DataError, LabelError
-from scorer.review.correct.rewrite import rewrite
-from scorer.review.edits.arrow_edits import _form
-from scorer.review.edits.edits import Edits
-from scorer.review.edits.parquet_chunks import (
+from scorer.review.correct.outputs import rewrite
+from scorer.sources.edits.parquet_chunks import (
     LOCATION_OFFSET,
     LOCATIONS,
     OFFSET_INDEX,
     OFFSET_INDEX_LENGTH,
     ParquetChunks,
 )
-from scorer.review.edits.thrift_compact import BINARY, FALSE, I32, I64, LIST, STRUCT, TRUE, read_struct, write_struct
+from scorer.sources.edits.thrift_compact import BINARY, FALSE, I32, I64, LIST, STRUCT, TRUE, read_struct, write_struct
+from scorer.sources.formats.arrow_edits import _form
 from scorer.sources.formats.columnar import ArrowTable, ParquetTable
+from scorer.sources.storage.edits import Edits
 
 # --- tables ---
 

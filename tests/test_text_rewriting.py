@@ -15,12 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scorer.errors import DataError
-from scorer.review.correct.rewrite import rewrite
-from scorer.review.edits.edits import Edits
+from scorer.review.correct.outputs import rewrite
 from scorer.sources.columns.values import label_values
 from scorer.sources.formats.delimited import DelimitedTable
 from scorer.sources.formats.json_lines import JsonTable
 from scorer.sources.storage import text_stream
+from scorer.sources.storage.edits import Edits
 from scorer.sources.storage.text_stream import TextOptions, TextTable
 
 PATIENT = settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])

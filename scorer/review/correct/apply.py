@@ -20,11 +20,10 @@ from scorer.review.answers.corrections import Corrections, read_corrections
 from scorer.review.answers.decisions import Decision, OnConflict, merge
 from scorer.review.answers.matching import Candidates, Match
 from scorer.review.correct.datasets_folder import Classes, import_datasets, write_folder
-from scorer.review.correct.outputs import Form, output_form, places
-from scorer.review.correct.rewrite import rewrite
+from scorer.review.correct.outputs import Form, output_form, places, rewrite
 from scorer.review.correct.spelling import Spelling
-from scorer.review.edits.edits import Edits, refuse_taken_columns
 from scorer.sources import Source, open_source, plan_source, read_shards
+from scorer.sources.storage.edits import Edits, refuse_taken_columns
 from scorer.system.files import making_folder, remove_leftovers, writing
 
 SHARD_ROWS = 65_536

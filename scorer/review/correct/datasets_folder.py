@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,9 @@ import pyarrow as pa
 
 from scorer.errors import DataError, MissingExtraError, OutputError
 from scorer.labels import MISSING, LabelEncoder
-from scorer.review.correct.json_columns import JsonColumns
-from scorer.review.edits.arrow_edits import arrow_batches
-from scorer.review.edits.edits import CORRECTED_COLUMN, ORIGINAL_COLUMN, Editor, Edits
-from scorer.review.edits.parquet_edits import parquet_batches
 from scorer.sources.columns.values import decoded_dictionary, label_values
-from scorer.sources.formats.columnar import ArrowTable, ParquetTable
-from scorer.sources.formats.json_lines import JsonTable
+from scorer.sources.edits.batches import Editor
+from scorer.sources.storage.edits import CORRECTED_COLUMN, ORIGINAL_COLUMN, Edits
 from scorer.sources.storage.storage import first_line
 from scorer.sources.storage.table import Table
 from scorer.system.files import making_folder, writing
@@ -126,9 +122,9 @@ def write_folder(tables: Sequence[Table], edits: Sequence[Edits], classes: Class
 
 def _described(tables: Sequence[Table]) -> dict[str, str]:
     """What the folder that the tables were saved in says of itself, where they all lie in one."""
-    folders = {Path(table.name).parent for table in tables if isinstance(table, ArrowTable)}
+    folders = {Path(table.name).parent for table in tables}
     info = next(iter(folders), Path()) / "dataset_info.json"
-    if len(folders) != 1 or not all(isinstance(table, ArrowTable) for table in tables) or not info.is_file():
+    if len(folders) != 1 or not info.is_file():
         return {}
     try:
         document = json.loads(info.read_text(encoding="utf-8"))
@@ -143,7 +139,7 @@ def _write_stream(
     schema = None
     with contextlib.ExitStack() as stack:
         for table, changes in zip(tables, edits, strict=True):
-            source, batches = _all_columns(table, changes.column, datasets)
+            source, batches = table.all_columns(changes.column)
             editor = Editor(source, changes)
             labels = [changes.column, *((ORIGINAL_COLUMN, CORRECTED_COLUMN) if changes.keep_original else ())]
             target = _target(editor.schema, labels, classes, table.name, datasets)
@@ -175,6 +171,11 @@ def _target(schema: pa.Schema, labels: Sequence[str], classes: Classes, where: s
     simple = pa.schema(
         [pa.field(field.name, _simple(pa.nulls(0, field.type)).type) for field in schema], metadata=schema.metadata
     )
+    if not hasattr(datasets, "Json"):  # older versions of `datasets` know no JSON
+        simple = pa.schema(
+            [field.with_type(pa.string()) if field.type == pa.json_() else field for field in simple],
+            metadata=schema.metadata,
+        )
     for field in simple:
         if field.name not in labels:
             try:
@@ -197,37 +198,6 @@ def _simple(values: pa.Array) -> pa.Array:
     if pa.types.is_string_view(values.type):
         return values.cast(pa.large_string())
     return values.cast(pa.large_binary()) if pa.types.is_binary_view(values.type) else values
-
-
-def _all_columns(table: Table, label: str, datasets: Any) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    """A table with every column as it is."""
-    if isinstance(table, ParquetTable):
-        return table.schema(), parquet_batches(table)
-    if isinstance(table, ArrowTable):
-        return table.schema(), arrow_batches(table)
-    if isinstance(table, JsonTable):
-        return _json_columns(table, label, datasets)
-    schema = table.schema()
-    return schema, (batch.cast(schema) for batch in table.batches(schema.names))
-
-
-def _json_columns(table: JsonTable, label: str, datasets: Any) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    """A JSON Lines file with types: its label as text, and as JSON what has no other type."""
-    columns = JsonColumns(table)
-    as_json = pa.json_() if hasattr(datasets, "Json") else pa.string()  # older versions of `datasets` know no JSON
-    types = {name: as_json if data_type is None else data_type for name, data_type in columns.types.items()}
-    schema = pa.schema(list((types | {label: pa.large_string()}).items()))
-    labels = pa.chunked_array([label_values(batch.column(0)) for batch in table.batches([label])], pa.large_string())
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        first = 0
-        for batch in columns.batches():
-            arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
-            arrays[label] = labels.slice(first, batch.num_rows).combine_chunks()
-            yield pa.RecordBatch.from_arrays([arrays[field.name].cast(field.type) for field in schema], schema=schema)
-            first += batch.num_rows
-
-    return schema, batches()
 
 
 def push_folder(folder: Path, repository: str, card: str) -> str:

@@ -1,4 +1,4 @@
-"""Where corrected data go: the form of the output, and each file's place in it."""
+"""Where corrected data go: the form of the output, each file's place in it, and a file in its place."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from scorer.errors import OutputError, UsageError
-from scorer.review.correct.rewrite import endings, refuse_another_format
-from scorer.sources.formats.columnar import ArrowTable
-from scorer.sources.formats.hub import HubTable
+from scorer.sources.storage.edits import Edits
 from scorer.sources.storage.table import Table
+from scorer.sources.storage.text_stream import COMPRESSIONS
+from scorer.system.files import replacing, writing
 from scorer.system.urls import is_url, without_secrets
 
 Form = Literal["datasets", "file", "folder"]
@@ -35,12 +35,12 @@ def output_form(data: Sequence[str], tables: Sequence[Table], output: Path, *, a
     """
     if os.path.lexists(output):
         raise OutputError(f"'{output}' exists already. Give another --output.")
-    if as_datasets or any(map(_is_saved, tables)):
+    if as_datasets or any(table.of_datasets for table in tables):
         return "datasets"
     if len(tables) == len(data) == 1:
         named = _place(data[0]) == _place(tables[0].name)
-        if named or (endings(str(output)) == endings(tables[0].name) and not os.path.isdir(data[0])):  # noqa: PTH112
-            refuse_another_format(tables[0], output)
+        if named or (_endings(str(output)) == _endings(tables[0].name) and not os.path.isdir(data[0])):  # noqa: PTH112
+            _refuse_another_format(tables[0], output)
             return "file"
     return "folder"
 
@@ -65,6 +65,18 @@ def places(data: Sequence[str], tables: Sequence[Table]) -> list[Path]:
     return [Path(*name.split("/")[depth:]) for name in names]
 
 
+def rewrite(table: Table, output: Path, edits: Edits) -> None:
+    """Write a table with changes, in the form in which it came, whole or not at all.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with writing(output.parent):
+        output.parent.mkdir(parents=True, exist_ok=True)
+    with writing(output), replacing(output) as temporary:
+        table.rewrite(temporary, edits)
+
+
 def _root(place: str, names: Sequence[str]) -> str:
     """The folder that an item of the data speaks of: itself, that of the file, or that above the first wildcard."""
     if place in names:
@@ -80,7 +92,20 @@ def _place(name: str) -> str:
     return without_secrets(name) if is_url(name) else os.path.abspath(name)  # noqa: PTH100 — links are not followed
 
 
-def _is_saved(table: Any) -> bool:
-    """Whether a table belongs to `datasets`: of the hub, or of a folder that it saved."""
-    in_saved_folder = isinstance(table, ArrowTable) and Path(table.name).with_name("state.json").is_file()
-    return in_saved_folder or isinstance(table, HubTable)
+def _endings(name: str) -> str:
+    """The suffix of a file's name, with the one before it where the last only says how it is compressed."""
+    suffixes = [suffix.lower() for suffix in Path(name).suffixes]
+    return "".join(suffixes[-2:] if suffixes and suffixes[-1] in COMPRESSIONS else suffixes[-1:])
+
+
+def _refuse_another_format(table: Table, output: Path) -> None:
+    """Refuse an output whose name says another format than the table has.
+
+    Raises:
+        UsageError: with the ending that fits.
+    """
+    if _endings(str(output)) != _endings(table.name):
+        raise UsageError(
+            f"the data is '{table.name}', and the output '{output}' would be another format. Give a name that ends in "
+            f"{_endings(table.name)}, or --as-datasets for a folder that `datasets` loads."
+        )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from scorer.sources.storage.edits import Edits
 from scorer.sources.storage.storage import FileTable, open_file, reading
 from scorer.sources.storage.table import READ_BYTES, READ_ROWS
 from scorer.system.urls import is_url
@@ -37,6 +39,18 @@ class ParquetTable(FileTable):
                 yield from skip_rows(file.iter_batches(rows, row_groups=[group], columns=list(columns)), start)
                 start = 0
 
+    def all_columns(self, label: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        """Every column, by position."""
+        from scorer.sources.formats.parquet_edits import parquet_batches
+
+        return self.schema(), parquet_batches(self)
+
+    def rewrite(self, output: Path, edits: Edits) -> None:
+        """Write the file with labels changed; see `parquet_edits`."""
+        from scorer.sources.formats.parquet_edits import write_parquet
+
+        write_parquet(self, output, edits)
+
     @contextmanager
     def _open(self) -> Iterator[Any]:
         with (
@@ -59,6 +73,23 @@ class ArrowTable(FileTable):
         """Record batches from row `start` on; memory-mapped batches before it are passed over unread."""
         with self._open() as reader:
             yield from skip_rows(_small(_ipc_batches(reader), list(columns)), start)
+
+    @property
+    def of_datasets(self) -> bool:
+        """Whether it lies in a folder that `datasets` saved."""
+        return Path(self.name).with_name("state.json").is_file()
+
+    def all_columns(self, label: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        """Every column, by position."""
+        from scorer.sources.formats.arrow_edits import arrow_batches
+
+        return self.schema(), arrow_batches(self)
+
+    def rewrite(self, output: Path, edits: Edits) -> None:
+        """Write the file or stream with labels changed; see `arrow_edits`."""
+        from scorer.sources.formats.arrow_edits import write_arrow
+
+        write_arrow(self, output, edits)
 
     @contextmanager
     def _open(self) -> Iterator[Any]:

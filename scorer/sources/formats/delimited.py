@@ -17,11 +17,12 @@ import pyarrow.csv as pa_csv
 
 from scorer.errors import DataError
 from scorer.sources.formats.columnar import skip_rows
-from scorer.sources.formats.dialect import Layout, find_layout, glued_row
-from scorer.sources.formats.records import Fault, IntArray, blank, cut, fields_of, pieces, starts_of, value_of
 from scorer.sources.storage import text_stream
+from scorer.sources.storage.edits import Edits
 from scorer.sources.storage.table import READ_ROWS, Place
 from scorer.sources.storage.text_stream import TextOptions, TextTable, read_whole
+from scorer.sources.text.dialect import Layout, find_layout, glued_row
+from scorer.sources.text.records import Fault, IntArray, blank, cut, fields_of, pieces, starts_of, value_of
 
 # The longest row; a quote that never closes would otherwise take in the whole file.
 LARGEST_ROW_BYTES = 2**30
@@ -72,6 +73,17 @@ class DelimitedTable(TextTable):
     def __init__(self, path: str, delimiter: str, options: TextOptions | None = None) -> None:
         super().__init__(path, options)
         self.delimiter = delimiter
+
+    def all_columns(self, label: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        """Every column as text."""
+        schema = self.schema()
+        return schema, (batch.cast(schema) for batch in self.batches(schema.names))
+
+    def edited(self, edits: Edits) -> Iterator[bytes]:
+        """The text as UTF-8, with labels changed."""
+        from scorer.sources.formats.delimited_edits import edited_records
+
+        return edited_records(self, edits)
 
     def schema(self) -> pa.Schema:
         """Column names of the header, all strings; raises DataError when there is none."""

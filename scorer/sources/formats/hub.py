@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from scorer.errors import DataError, MissingExtraError, UsageError
+from scorer.sources.storage.edits import Edits
 from scorer.sources.storage.table import READ_ROWS
 
 
@@ -16,6 +18,7 @@ class HubTable:
 
     places = None
     remarks = ()
+    of_datasets = True
 
     def __init__(self, dataset: Any, name: str) -> None:
         self.name = name
@@ -34,6 +37,19 @@ class HubTable:
         selected = self._dataset.select_columns(list(columns))
         for first in range(start, len(selected), READ_ROWS):
             yield from selected[first : first + READ_ROWS].combine_chunks().to_batches()
+
+    def all_columns(self, label: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        """Every column as `datasets` holds it."""
+        schema = self.schema()
+        return schema, (batch.cast(schema) for batch in self.batches(schema.names))
+
+    def rewrite(self, output: Path, edits: Edits) -> None:
+        """Refuse: a data set of the hub is no file.
+
+        Raises:
+            UsageError: always, with the way out.
+        """
+        raise UsageError(f"'{self.name}' is a data set of the hub and no file to write anew. Give --as-datasets.")
 
 
 def open_hub_dataset(

@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from scorer.errors import DataError
-from scorer.sources.formats.json_forms import SAID, Element, Form, cells_of, find_form, stream_elements
-from scorer.sources.formats.json_values import BLANKS, column_of, decode, members, plain_members, usual_type
+from scorer.sources.storage.edits import Edits
 from scorer.sources.storage.storage import EmptyFileError
 from scorer.sources.storage.table import READ_BYTES, READ_ROWS, Place
 from scorer.sources.storage.text_encoding import BYTE_ORDER_MARK
 from scorer.sources.storage.text_stream import TextTable, lines_of
+from scorer.sources.text.json_forms import SAID, Element, Form, cells_of, find_form, stream_elements
+from scorer.sources.text.json_values import BLANKS, column_of, decode, members, plain_members, usual_type
 
 # Objects that tell which keys there are.
 SCHEMA_ROWS = 1_000
@@ -46,6 +47,18 @@ class JsonTable(TextTable):
             form = find_form(file)
         self.say(f"'{self.name}' is read as {SAID[form]}." if form != "lines" else None)
         return form
+
+    def all_columns(self, label: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        """Every column with a type: the label's as text, and as JSON what has no other type."""
+        from scorer.sources.formats.json_columns import typed_columns
+
+        return typed_columns(self, label)
+
+    def edited(self, edits: Edits) -> Iterator[bytes]:
+        """The text as UTF-8, with labels changed."""
+        from scorer.sources.formats.json_edits import edited_json
+
+        return edited_json(self, edits)
 
     def schema(self) -> pa.Schema:
         """Keys of the first thousand objects, in order of appearance, with the type that most of the values have."""

@@ -124,6 +124,11 @@ class FileTable:
         self.places: Places | None = None
         self.remarks: tuple[str, ...] = ()
 
+    @property
+    def of_datasets(self) -> bool:
+        """Whether it belongs to `datasets`."""
+        return False
+
     def identity(self) -> Mapping[str, object]:
         """Size, and time of modification or version."""
         return identity(self.path)

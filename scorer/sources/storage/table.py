@@ -1,12 +1,15 @@
-"""What a file format must offer to be read: a name, a schema, and record batches from any row on."""
+"""What a file format must offer: to be read from any row on, and to be written anew with labels changed."""
 
 from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import pyarrow as pa
+
+from scorer.sources.storage.edits import Edits
 
 # Rows per record batch that a reader aims at; a reader may give fewer.
 READ_ROWS = 8_192
@@ -84,5 +87,36 @@ class Table(Protocol):
 
         Raises:
             DataError: the file is damaged; the message names the place where that is known.
+        """
+        ...
+
+    @property
+    def of_datasets(self) -> bool:
+        """Whether it belongs to `datasets`, which cannot take another file in its place."""
+        ...
+
+    def all_columns(self, label: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        """Every column as it is, and all rows; a format without types gives them, and the label's as text.
+
+        Args:
+            label: name of the label column.
+
+        Raises:
+            DataError: the file is damaged, or a column has no one type.
+        """
+        ...
+
+    def rewrite(self, output: Path, edits: Edits) -> None:
+        """Write the table with changes: same format, compression, column types and metadata.
+
+        Args:
+            output: the file to write; what is there is replaced.
+            edits: the changes.
+
+        Raises:
+            DataError: it cannot be read, is not what it was when decisions were matched, or cannot say a label.
+            LabelError: the label's column cannot hold one of the labels.
+            UsageError: it takes no such change.
+            OSError: the output cannot be written.
         """
         ...

@@ -12,9 +12,18 @@ from typing import Any
 import pyarrow as pa
 
 from scorer.config import Quoting
+from scorer.errors import DataError
+from scorer.sources.storage.edits import Edits
 from scorer.sources.storage.storage import FileTable, open_file, reading
 from scorer.sources.storage.table import Places
-from scorer.sources.storage.text_encoding import UTF_8, Decoding, find_encoding, refuse_foreign
+from scorer.sources.storage.text_encoding import (
+    UTF_8,
+    Decoding,
+    encoded,
+    find_encoding,
+    refuse_ambiguous,
+    refuse_foreign,
+)
 from scorer.system.urls import without_secrets
 
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
@@ -84,6 +93,28 @@ class TextTable(FileTable):
         elif encoding != UTF_8 and self.options.encoding is None:
             self.say(f"'{self.name}' is read as {encoding}.")
         return encoding
+
+    def rewrite(self, output: Path, edits: Edits) -> None:
+        """Write the file with labels changed: every byte that is not a changed label stays as it was."""
+        with pa.output_stream(str(output), compression=COMPRESSIONS.get(Path(self.name).suffix.lower())) as file:
+            for piece in self._encoded(edits):
+                file.write(piece)
+
+    def edited(self, edits: Edits) -> Iterator[bytes]:
+        """The text as UTF-8, with the changes made."""
+        raise NotImplementedError
+
+    def _encoded(self, edits: Edits) -> Iterator[bytes]:
+        """The bytes of the text with the changes made, in its own encoding, not compressed."""
+        with reading(self.path, self.what), open_bytes(self.path) as file:
+            refuse_ambiguous(file, self.encoding, self.name)
+        try:
+            yield from encoded(self.edited(edits), self.encoding)
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"'{self.name}' is in {self.encoding}, which has no {error.object[error.start : error.end]!r} for a "
+                "label that people gave. Convert the file to UTF-8 first."
+            ) from error
 
     def say(self, sentence: str | None) -> None:
         """Add a sentence on how the file is read to what a person should hear."""

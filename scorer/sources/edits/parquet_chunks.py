@@ -10,7 +10,7 @@ import bisect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from scorer.review.edits.thrift_compact import I64, LIST, CompactError, Struct, read_struct, write_struct
+from scorer.sources.edits.thrift_compact import I64, LIST, CompactError, Struct, read_struct, write_struct
 from scorer.sources.storage.storage import reading
 
 MAGIC = b"PAR1"

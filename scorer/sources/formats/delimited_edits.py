@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scorer.errors import DataError
-from scorer.review.edits.edits import CORRECTED_COLUMN, ORIGINAL_COLUMN, Edits
 from scorer.sources.formats.delimited import DelimitedTable
-from scorer.sources.formats.records import Dialect, blank, field_for, fields_of, pieces, value_of
+from scorer.sources.storage.edits import CORRECTED_COLUMN, ORIGINAL_COLUMN, Edits
 from scorer.sources.storage.text_stream import read_whole
+from scorer.sources.text.records import Dialect, blank, field_for, fields_of, pieces, value_of
 
 
 def edited_records(table: DelimitedTable, edits: Edits) -> Iterator[bytes]:

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from scorer.config import NAMED_DELIMITERS
-from scorer.sources.formats.records import Dialect, cut, fields_of, pieces, value_of
 from scorer.sources.storage.storage import EmptyFileError
 from scorer.sources.storage.text_encoding import BYTE_ORDER_MARK
 from scorer.sources.storage.text_stream import TextOptions
+from scorer.sources.text.records import Dialect, cut, fields_of, pieces, value_of
 
 # Tried, most usual first, where the file's name does not fit.
 _DELIMITERS = (",", ";", "\t", "|")

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from scorer.errors import DataError
+from scorer.sources.columns.values import label_values
 from scorer.sources.formats.json_lines import JsonTable
 from scorer.sources.storage.table import READ_ROWS
 
@@ -115,3 +116,25 @@ def _final(data_type: pa.DataType | None) -> pa.DataType | None:
     if pa.types.is_struct(data_type):
         return pa.struct([(field.name, _final(field.type)) for field in data_type])
     return data_type
+
+
+def typed_columns(table: JsonTable, label: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """A JSON file with types: its label as text, and as JSON what has no other type.
+
+    Raises:
+        DataError: a value has no place in a column.
+    """
+    columns = JsonColumns(table)
+    types = {name: pa.json_() if data_type is None else data_type for name, data_type in columns.types.items()}
+    schema = pa.schema(list((types | {label: pa.large_string()}).items()))
+    labels = pa.chunked_array([label_values(batch.column(0)) for batch in table.batches([label])], pa.large_string())
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        first = 0
+        for batch in columns.batches():
+            arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
+            arrays[label] = labels.slice(first, batch.num_rows).combine_chunks()
+            yield pa.RecordBatch.from_arrays([arrays[field.name].cast(field.type) for field in schema], schema=schema)
+            first += batch.num_rows
+
+    return schema, batches()

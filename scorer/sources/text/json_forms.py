@@ -8,8 +8,8 @@ from typing import Any, Literal, NamedTuple
 
 from scorer.errors import DataError
 from scorer.sources.columns.guesses import KNOWN_NAMES
-from scorer.sources.formats.json_values import Member, decode, elements, members, skip_space, value_end
 from scorer.sources.storage.text_encoding import BYTE_ORDER_MARK
+from scorer.sources.text.json_values import Member, decode, elements, members, skip_space, value_end
 
 # Bytes of one object; one that never closes would otherwise take in the whole file.
 LARGEST_BYTES = 2**30

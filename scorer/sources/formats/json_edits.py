@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator
 
 from scorer.errors import UsageError
-from scorer.review.edits.edits import CORRECTED_COLUMN, ORIGINAL_COLUMN, Edits
-from scorer.sources.formats.json_forms import SAID, cells_of
 from scorer.sources.formats.json_lines import JsonTable
-from scorer.sources.formats.json_values import BLANKS, Member, Number, decode, members
+from scorer.sources.storage.edits import CORRECTED_COLUMN, ORIGINAL_COLUMN, Edits
 from scorer.sources.storage.text_encoding import BYTE_ORDER_MARK
+from scorer.sources.text.json_forms import SAID, cells_of
+from scorer.sources.text.json_values import BLANKS, Member, Number, decode, members
 
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _ESCAPED = re.compile(rb"\\u[0-9a-fA-F]{4}")

@@ -10,8 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.ipc
 
-from scorer.review.edits.edits import Editor, Edits
+from scorer.sources.edits.batches import Editor
 from scorer.sources.formats.columnar import ArrowTable
+from scorer.sources.storage.edits import Edits
 from scorer.sources.storage.storage import open_file, reading
 from scorer.system.urls import is_url
 

@@ -14,11 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scorer.errors import DataError
-from scorer.review.edits.edits import Editor, Edits
-from scorer.review.edits.label_column import LabelColumn
-from scorer.review.edits.parquet_chunks import CannotReplaceError, ParquetChunks
-from scorer.review.edits.thrift_compact import CompactError
+from scorer.sources.edits.batches import Editor
+from scorer.sources.edits.label_column import LabelColumn
+from scorer.sources.edits.parquet_chunks import CannotReplaceError, ParquetChunks
+from scorer.sources.edits.thrift_compact import CompactError
 from scorer.sources.formats.columnar import ParquetTable
+from scorer.sources.storage.edits import Edits
 from scorer.sources.storage.storage import open_file, reading
 
 

@@ -1,0 +1,1 @@
+"""Labels changed in batches and in Parquet chunks; every other value stays as it was."""

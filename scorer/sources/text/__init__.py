@@ -1,0 +1,1 @@
+"""Delimited text and JSON cut into records, fields and values."""

@@ -39,28 +39,21 @@ EXACT_ROWS = 500
 DEFAULT_MAX_LENGTH = 512
 # Rows of the head that the summary shows.
 SUMMARY_ROWS = 10
-# Options that count something.
-_COUNTS = (
-    "max_batch_tokens",
-    "max_length",
-    "threads",
-    "limit",
-    "window_rows",
-    "shard_rows",
-    "workers",
-    "ranked_top",
-    "top_k_probabilities",
-)
+# What an option decides; each says so of itself, in its metadata.
+# - shards: what shards hold, and the value stands in a run's fingerprint
+# - found: what shards hold, by what it leads to, which stands in the fingerprint instead: files, columns, tokens kept
+# - ranking: what is made of the shards; a finished run is ranked again when it changes
+# - nothing: how fast results come, and where they go
+Decides = Literal["shards", "found", "ranking", "nothing"]
+_SHARDS, _FOUND, _RANKING, _NOTHING = ({"decides": each} for each in get_args(Decides))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class RunConfig:
-    """One scoring run.
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """Which rows, and how they and their labels are read.
 
     Attributes:
-        model: model directory written by `scorer export-onnx`.
         data: files, globs or folders to read, or one hub data set id.
-        output: directory that receives the results.
         text_column: column of the text; None guesses and says so.
         text_pair_column: column of a pair's second text, or None.
         label_column: column of the given label; None guesses and says so.
@@ -75,60 +68,24 @@ class RunConfig:
         encoding: codec of CSV, TSV and JSON, as Python names it; None takes UTF-8, and UTF-16 where it shows.
         label_map: JSON file that maps each label of the data to a label of the model, or to null (reject).
         labels_by_index: take the data's labels as class indices, whatever their names.
-        max_batch_tokens: cap on padded tokens per batch (rows x longest), but for a text that is longer; None takes
-            what `scorer tune` found, or the provider's default.
-        max_length: tokens kept of each text, special tokens included; None takes the model directory's.
-        provider: execution provider; "auto" takes CUDA where it starts, else the CPU.
-        provider_options: (name, value) pairs for the execution provider, as ONNX Runtime documents them.
-        rescore_top: with a model of less precision than fp32, the head of the ranking that is scored again in fp32,
-            far enough down that by the errors measured no row is missing from it: "auto" (1% of the rows, at least
-            500), a share such as "2%", a number of rows, or "0" for none.
-        allow_low_fidelity: score with a model of less precision even where it does not keep fp32's ranking.
-        threads: threads that compute, each a batch of its own; None takes all that affinity and cgroup allow.
-        limit: score only the first this many rows.
-        overwrite: replace an earlier run's results in `output`.
-        keep_text: write texts into the scores and the ranking.
-        window_rows: rows tokenized and sorted together.
-        shard_rows: rows of one score shard.
-        part: (I, N) scores the I-th of N parts of the data, from 1; None scores all.
-        workers: processes that score shards side by side.
         skip_bad_files: leave out what cannot be read and go on, instead of stopping there.
-        ranked_top: rank only this many of the most suspect rows; None ranks all.
-        top_k_probabilities: keep only the K highest of a row's probabilities; None keeps all.
     """
 
-    model: Path
-    data: tuple[str, ...]
-    output: Path
-    text_column: str | None = None
-    text_pair_column: str | None = None
-    label_column: str | None = None
-    id_column: str | None = None
-    config_name: str | None = None
-    split: str | None = None
-    revision: str | None = None
-    delimiter: str | None = None
-    quoting: Quoting = "auto"
-    encoding: str | None = None
-    label_map: Path | None = None
-    labels_by_index: bool = False
-    max_batch_tokens: int | None = None
-    max_length: int | None = None
-    provider: Provider = "auto"
-    provider_options: tuple[tuple[str, str], ...] = ()
-    rescore_top: str = "auto"
-    allow_low_fidelity: bool = False
-    threads: int | None = None
-    limit: int | None = None
-    overwrite: bool = False
-    keep_text: bool = True
-    window_rows: int = WINDOW_ROWS
-    shard_rows: int = SHARD_ROWS
-    part: tuple[int, int] | None = None
-    workers: int = 1
-    skip_bad_files: bool = False
-    ranked_top: int | None = None
-    top_k_probabilities: int | None = None
+    data: tuple[str, ...] = dataclasses.field(metadata=_FOUND)
+    _: dataclasses.KW_ONLY
+    text_column: str | None = dataclasses.field(default=None, metadata=_FOUND)
+    text_pair_column: str | None = dataclasses.field(default=None, metadata=_FOUND)
+    label_column: str | None = dataclasses.field(default=None, metadata=_FOUND)
+    id_column: str | None = dataclasses.field(default=None, metadata=_FOUND)
+    config_name: str | None = dataclasses.field(default=None, metadata=_FOUND)
+    split: str | None = dataclasses.field(default=None, metadata=_FOUND)
+    revision: str | None = dataclasses.field(default=None, metadata=_FOUND)
+    delimiter: str | None = dataclasses.field(default=None, metadata=_SHARDS)
+    quoting: Quoting = dataclasses.field(default="auto", metadata=_SHARDS)
+    encoding: str | None = dataclasses.field(default=None, metadata=_SHARDS)
+    label_map: Path | None = dataclasses.field(default=None, metadata=_FOUND)
+    labels_by_index: bool = dataclasses.field(default=False, metadata=_SHARDS)
+    skip_bad_files: bool = dataclasses.field(default=False, metadata=_RANKING)
 
     def __post_init__(self) -> None:
         """Check what can be checked without reading a file.
@@ -138,20 +95,6 @@ class RunConfig:
         """
         if not self.data:
             raise UsageError("no data given. Name one or more files, globs or folders, or a hub data set id.")
-        for name in _COUNTS:
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"--{name.replace('_', '-')} is {value}; it must be at least 1.")
-        if self.part is not None and not 1 <= self.part[0] <= self.part[1]:
-            raise UsageError(f"--part is {self.part[0]}/{self.part[1]}; it must be I/N with I from 1 to N.")
-        if self.provider not in PROVIDERS:
-            raise UsageError(f"--provider is '{self.provider}'; it must be one of {', '.join(PROVIDERS)}.")
-        if self.provider_options and self.provider in {"auto", "cpu"}:
-            raise UsageError(
-                f"--provider-option {'='.join(self.provider_options[0])} needs a provider that has options: give "
-                "--provider cuda, tensorrt or openvino."
-            )
-        self.exact_rows(0)
         self._check_text_options()
         if self.label_map is not None and self.labels_by_index:
             raise UsageError("--label-map and --labels-by-index contradict each other; give one of them.")
@@ -180,6 +123,48 @@ class RunConfig:
                     "utf-16, cp1252, latin-1, shift_jis or gb18030."
                 ) from error
 
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """Which model, and where it runs.
+
+    Attributes:
+        model: model directory written by `scorer export-onnx`.
+        max_length: tokens kept of each text, special tokens included; None takes the model directory's.
+        provider: execution provider; "auto" takes CUDA where it starts, else the CPU.
+        provider_options: (name, value) pairs for the execution provider, as ONNX Runtime documents them.
+        rescore_top: with a model of less precision than fp32, the head of the ranking that is scored again in fp32,
+            far enough down that by the errors measured no row is missing from it: "auto" (1% of the rows, at least
+            500), a share such as "2%", a number of rows, or "0" for none.
+        allow_low_fidelity: score with a model of less precision even where it does not keep fp32's ranking.
+        threads: threads that compute, each a batch of its own; None takes all that affinity and cgroup allow.
+    """
+
+    model: Path = dataclasses.field(metadata=_FOUND)
+    _: dataclasses.KW_ONLY
+    max_length: int | None = dataclasses.field(default=None, metadata=_FOUND)
+    provider: Provider = dataclasses.field(default="auto", metadata=_SHARDS)
+    provider_options: tuple[tuple[str, str], ...] = dataclasses.field(default=(), metadata=_SHARDS)
+    rescore_top: str = dataclasses.field(default="auto", metadata=_RANKING)
+    allow_low_fidelity: bool = dataclasses.field(default=False, metadata=_NOTHING)
+    threads: int | None = dataclasses.field(default=None, metadata=_NOTHING)
+
+    def check_model(self) -> None:
+        """Check what can be checked without reading a file.
+
+        Raises:
+            UsageError: a value is out of range or two values contradict each other.
+        """
+        _refuse_below_one(max_length=self.max_length, threads=self.threads)
+        if self.provider not in PROVIDERS:
+            raise UsageError(f"--provider is '{self.provider}'; it must be one of {', '.join(PROVIDERS)}.")
+        if self.provider_options and self.provider in {"auto", "cpu"}:
+            raise UsageError(
+                f"--provider-option {'='.join(self.provider_options[0])} needs a provider that has options: give "
+                "--provider cuda, tensorrt or openvino."
+            )
+        self.exact_rows(0)
+
     def exact_rows(self, rows: int) -> int:
         """Rows of the ranking's head that `rescore_top` asks to be exact, among so many.
 
@@ -199,3 +184,84 @@ class RunConfig:
             f"--rescore-top is '{wanted}'; it must be auto, a share such as 2% (at most 100%), a number of rows, or 0 "
             "for none."
         )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BatchConfig:
+    """How many rows and tokens pass through at a time.
+
+    Attributes:
+        max_batch_tokens: cap on padded tokens per batch (rows x longest), but for a text that is longer; None takes
+            what `scorer tune` found, or the provider's default.
+        window_rows: rows tokenized and sorted together.
+        shard_rows: rows of one score shard.
+    """
+
+    max_batch_tokens: int | None = dataclasses.field(default=None, metadata=_SHARDS)
+    window_rows: int = dataclasses.field(default=WINDOW_ROWS, metadata=_SHARDS)
+    shard_rows: int = dataclasses.field(default=SHARD_ROWS, metadata=_SHARDS)
+
+    def check_batches(self) -> None:
+        """Check what can be checked without reading a file.
+
+        Raises:
+            UsageError: a value is out of range.
+        """
+        _refuse_below_one(
+            max_batch_tokens=self.max_batch_tokens, window_rows=self.window_rows, shard_rows=self.shard_rows
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig(BatchConfig, DataConfig, ModelConfig):
+    """One scoring run: its data, its model, its batches, and what is made of them.
+
+    Attributes:
+        output: directory that receives the results.
+        limit: score only the first this many rows.
+        part: (I, N) scores the I-th of N parts of the data, from 1; None scores all.
+        workers: processes that score shards side by side.
+        overwrite: replace an earlier run's results in `output`.
+        keep_text: write texts into the scores and the ranking.
+        ranked_top: rank only this many of the most suspect rows; None ranks all.
+        top_k_probabilities: keep only the K highest of a row's probabilities; None keeps all.
+    """
+
+    output: Path = dataclasses.field(metadata=_NOTHING)
+    _: dataclasses.KW_ONLY
+    limit: int | None = dataclasses.field(default=None, metadata=_SHARDS)
+    part: tuple[int, int] | None = dataclasses.field(default=None, metadata=_SHARDS)
+    workers: int = dataclasses.field(default=1, metadata=_NOTHING)
+    overwrite: bool = dataclasses.field(default=False, metadata=_NOTHING)
+    keep_text: bool = dataclasses.field(default=True, metadata=_SHARDS)
+    ranked_top: int | None = dataclasses.field(default=None, metadata=_RANKING)
+    top_k_probabilities: int | None = dataclasses.field(default=None, metadata=_SHARDS)
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without reading a file.
+
+        Raises:
+            UsageError: a value is out of range or two values contradict each other.
+        """
+        super().__post_init__()
+        self.check_model()
+        self.check_batches()
+        _refuse_below_one(
+            limit=self.limit,
+            workers=self.workers,
+            ranked_top=self.ranked_top,
+            top_k_probabilities=self.top_k_probabilities,
+        )
+        if self.part is not None and not 1 <= self.part[0] <= self.part[1]:
+            raise UsageError(f"--part is {self.part[0]}/{self.part[1]}; it must be I/N with I from 1 to N.")
+
+
+def options_that_decide(what: Decides) -> tuple[str, ...]:
+    """Names of a run's options that decide this."""
+    return tuple(field.name for field in dataclasses.fields(RunConfig) if field.metadata["decides"] == what)
+
+
+def _refuse_below_one(**counts: int | None) -> None:
+    for name, value in counts.items():
+        if value is not None and value < 1:
+            raise UsageError(f"--{name.replace('_', '-')} is {value}; it must be at least 1.")

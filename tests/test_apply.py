@@ -89,7 +89,9 @@ def write(tmp_path: Path, found: Sequence[Correction], labels: Sequence[str] = L
 
 
 def run(tmp_path: Path, found: Sequence[Correction], data: object, output: Path, **options: Any) -> Applied:
-    return apply_corrections(ApplyConfig((write(tmp_path, found),), (str(data),), output, **options))
+    return apply_corrections(
+        ApplyConfig(corrections=(write(tmp_path, found),), data=(str(data),), output=output, **options)
+    )
 
 
 def save_arrow(frame: pl.DataFrame, file: Path) -> None:
@@ -491,7 +493,10 @@ def test_what_cannot_work_is_refused_before_anything_is_written(
     before = sorted(path.name for path in tmp_path.iterdir())
     output = tmp_path / options.get("output", "out.parquet")
     config = ApplyConfig(
-        (file,), (str(tmp_path / "data.parquet"),), output, keep_original=options.get("keep_original", False)
+        corrections=(file,),
+        data=(str(tmp_path / "data.parquet"),),
+        output=output,
+        keep_original=options.get("keep_original", False),
     )
     with pytest.raises(error, match=says):
         apply_corrections(config)
@@ -676,17 +681,19 @@ def test_files_keep_their_places(news: pl.DataFrame, tmp_path: Path, monkeypatch
     ]
     for number, (data, files) in enumerate(wanted):
         output = tmp_path / f"out-{number}"
-        apply_corrections(ApplyConfig(corrections, data, output))
+        apply_corrections(ApplyConfig(corrections=corrections, data=data, output=output))
         assert sorted(str(file.relative_to(output)) for file in output.rglob("*") if file.is_file()) == sorted(files)
     whole = dict(zip(news["id"], corrected(news), strict=True))
     for name in parts:
         content = (tmp_path / "out-0" / name).read_bytes()
         after = pl.read_csv(gzip.decompress(content) if name.endswith(".gz") else content, infer_schema=False)
         assert after["label"].to_list() == [whole[row] for row in parts[name]["id"]]
-    apply_corrections(ApplyConfig(corrections, ("b/*.csv",), tmp_path / "one.csv"))
+    apply_corrections(ApplyConfig(corrections=corrections, data=("b/*.csv",), output=tmp_path / "one.csv"))
     assert (tmp_path / "one.csv").is_file()
     with pytest.raises(UsageError, match=r"x\.csv' twice"):
-        apply_corrections(ApplyConfig(corrections, ("a", f"{here}/a/x.csv"), tmp_path / "twice"))
+        apply_corrections(
+            ApplyConfig(corrections=corrections, data=("a", f"{here}/a/x.csv"), output=tmp_path / "twice")
+        )
     assert not (tmp_path / "twice").exists()
 
 

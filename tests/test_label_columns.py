@@ -150,14 +150,16 @@ def test_apply_sees_the_contradiction_too(tmp_path: Path) -> None:
         annotator="ada",
     )
     write_corrections(tmp_path / "c.jsonl", NEWS, [answer])
-    config = ApplyConfig((tmp_path / "c.jsonl",), (str(tmp_path / "data.csv"),), tmp_path / "out.csv")
+    config = ApplyConfig(
+        corrections=(tmp_path / "c.jsonl",), data=(str(tmp_path / "data.csv"),), output=tmp_path / "out.csv"
+    )
     with pytest.raises(LabelError, match="calls the rows"):
         apply_corrections(config)
     (tmp_path / "map.json").write_text(json.dumps({str(i): name for i, name in enumerate(ALPHABETICAL)}))
     with_map = ApplyConfig(
-        (tmp_path / "c.jsonl",),
-        (str(tmp_path / "data.csv"),),
-        tmp_path / "out.csv",
+        corrections=(tmp_path / "c.jsonl",),
+        data=(str(tmp_path / "data.csv"),),
+        output=tmp_path / "out.csv",
         label_map=tmp_path / "map.json",
     )
     apply_corrections(with_map)

@@ -11,29 +11,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scorer.config import RunConfig
+from scorer.config import RunConfig, options_that_decide
 from scorer.errors import DataError
 from scorer.model.model_directory import ModelDirectory
 from scorer.sources import LeftOut, Plan, Shard, Source, Span
 from scorer.sources.storage.table import Place
 
 FORMAT_VERSION = 2
-# Options that decide what the shards hold. The others choose how fast they come, or what is made of them.
-DECISIVE_OPTIONS = (
-    "delimiter",
-    "quoting",
-    "encoding",
-    "labels_by_index",
-    "max_batch_tokens",
-    "provider",
-    "provider_options",
-    "limit",
-    "part",
-    "keep_text",
-    "top_k_probabilities",
-    "window_rows",
-    "shard_rows",
-)
 # Differences that a message names.
 MOST_NAMED = 5
 
@@ -100,7 +84,7 @@ def fingerprint_of(
     Raises:
         DataError: a file cannot be looked at.
     """
-    options = {name: getattr(config, name) for name in DECISIVE_OPTIONS}
+    options = {name: getattr(config, name) for name in options_that_decide("shards")}
     decisive_versions = {name: version for name, version in versions.items() if name not in {"python", "polars"}}
     fingerprint = {
         "model": dict(model.contract.files),

@@ -15,7 +15,7 @@ import dataclasses
 import time
 from typing import Any
 
-from scorer.config import RunConfig
+from scorer.config import RunConfig, options_that_decide
 from scorer.errors import DataError, NothingScoredError, RunInterrupted, ScorerError
 from scorer.listener import Listener, Silence
 from scorer.model.session import installed_onnxruntime
@@ -32,9 +32,6 @@ from scorer.run.exact_head import Rescoring
 from scorer.run.setup.prepare import Job, prepare
 from scorer.schema import REJECT_REASONS
 from scorer.sources import LeftOut
-
-# Options of what is made of the shards; a finished run is ranked again when they change.
-STAGE_OPTIONS = ("ranked_top", "skip_bad_files", "rescore_top")
 
 
 def score(config: RunConfig, listener: Listener | None = None) -> RunReport:
@@ -275,7 +272,7 @@ def _finished(job: Job, done: dict[int, Finished]) -> RunReport | None:
     if (
         missing
         or not job.directory.ranked.exists()
-        or any(report.options.get(name) != asked[name] for name in STAGE_OPTIONS)
+        or any(report.options.get(name) != asked[name] for name in options_that_decide("ranking"))
     ):
         return None
     return dataclasses.replace(report, output=job.config.output)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from scorer.config import RunConfig
+from scorer.config import DataConfig
 from scorer.errors import DataError, UsageError
 from scorer.sources.columns.columns import check_columns, choose_columns, class_label_names
 from scorer.sources.columns.guesses import texts_beside
@@ -35,11 +35,11 @@ _HUB_ID = re.compile(r"(?=.{1,200}$)[\w][\w.-]*(/[\w][\w.-]*)?")
 _SPLIT_OF_FILES = "--split applies to hub data sets, saved DatasetDicts and folders; '{}' is none. Leave it out."
 
 
-def open_source(config: RunConfig, notify: Callable[[str], None], label_names: Sequence[str] = ()) -> Source:
-    """Find the data of a run, give its columns their parts, and check every table's schema.
+def open_source(config: DataConfig, notify: Callable[[str], None], label_names: Sequence[str] = ()) -> Source:
+    """Find the data, give its columns their parts, and check every table's schema.
 
     Args:
-        config: the run's configuration.
+        config: which data, and how they are read.
         notify: receives the sentences that a person should hear, such as guesses.
         label_names: names that labels may have, by which rows that stray quotes glued together are recognized.
 
@@ -92,7 +92,7 @@ def open_source(config: RunConfig, notify: Callable[[str], None], label_names: S
     return Source(tuple(good), columns, class_names, kind, tuple(left_out), names)
 
 
-def _set_text_options(tables: list[Table], config: RunConfig, label_names: Sequence[str]) -> None:
+def _set_text_options(tables: list[Table], config: DataConfig, label_names: Sequence[str]) -> None:
     """Tell text files how the user wants them read.
 
     Raises:
@@ -143,7 +143,7 @@ def _schemas(
     return schemas, left_out
 
 
-def _tables(config: RunConfig, notify: Callable[[str], None]) -> tuple[list[Table], str]:
+def _tables(config: DataConfig, notify: Callable[[str], None]) -> tuple[list[Table], str]:
     if len(config.data) == 1 and _is_hub_id(config.data[0]):
         table = open_hub_dataset(config.data[0], config.config_name, config.split, config.revision, notify)
         return [table], f"hub data set {table.name}"
@@ -169,7 +169,7 @@ def _is_hub_id(item: str) -> bool:
     return not is_file_name and _HUB_ID.fullmatch(item) is not None
 
 
-def _tables_of(item: str, config: RunConfig, notify: Callable[[str], None]) -> list[Table]:
+def _tables_of(item: str, config: DataConfig, notify: Callable[[str], None]) -> list[Table]:
     if is_url(item):
         return [open_table(name) for name in _files_at(item, config.split, notify)]
     if os.path.isdir(item):  # noqa: PTH112 — false, not an exception, for a name too long
@@ -207,7 +207,7 @@ def _nothing_at(item: str) -> str:
     return f"{what} '{item}'. Looked in '{Path.cwd()}'."
 
 
-def _folder(path: Path, config: RunConfig, notify: Callable[[str], None]) -> list[Table]:
+def _folder(path: Path, config: DataConfig, notify: Callable[[str], None]) -> list[Table]:
     """A folder written by `datasets` (save_to_disk), or one of data files."""
     split = config.split
     if (path / "dataset_dict.json").is_file():

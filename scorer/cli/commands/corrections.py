@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scorer.cli.terminal.common import DATA, LABELS, OUTPUT, console, say, text_options
+from scorer.cli.terminal.common import DATA, OUTPUT, console, data_options, say
 from scorer.cli.terminal.help import Command, option
 
 if TYPE_CHECKING:
@@ -95,23 +95,7 @@ def corrections_command(files: tuple[Path, ...], on_conflict: Any, ranking: Path
 )
 @on_conflict
 @option("--drop", heading=MERGING, is_flag=True, help="Leave out rows that people want dropped.")
-@option("--text-column", heading=DATA, metavar="NAME", help="Column of the text. [default: guessed, and said]")
-@option("--text-pair-column", heading=DATA, metavar="NAME", help="Column of a pair's second text.")
-@option("--label-column", heading=DATA, metavar="NAME", help="Column of the given label. [default: guessed]")
-@option("--id-column", heading=DATA, metavar="NAME", help="Column of a stable row id. [default: `id`, or the row]")
-@option("--config", "config_name", heading=DATA, metavar="NAME", help="Configuration of a hub data set.")
-@option("--split", heading=DATA, help="Split of a hub data set or of a saved DatasetDict.")
-@option("--revision", heading=DATA, help="Branch, tag or commit of a hub data set.")
-@text_options
-@option("--label-map", heading=LABELS, type=click.Path(path_type=Path), metavar="FILE", help="As in the run.")
-@option("--labels-by-index", heading=LABELS, is_flag=True, help="As in the run.")
-@option(
-    "--write-label-map",
-    heading=LABELS,
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write a label map to edit, as in the run, and apply nothing.",
-)
+@data_options
 @option(
     "--output",
     "-o",
@@ -156,7 +140,9 @@ def apply_command(
     from scorer.review.correct.card import card_text
 
     corrections, data = _arguments(files, data, options["output"])
-    config = ApplyConfig(corrections, data, as_datasets=as_datasets or push_to_hub is not None, **options)
+    config = ApplyConfig(
+        corrections=corrections, data=data, as_datasets=as_datasets or push_to_hub is not None, **options
+    )
     if write_label_map is not None:
         click.echo(apply.write_label_map(config, write_label_map, TerminalListener()))
         return

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from scorer.cli.terminal.common import DATA, LABELS, OUTPUT, SPEED, print_report, say, text_options
+from scorer.cli.terminal.common import DATA, OUTPUT, SPEED, data_options, print_report, say
 from scorer.cli.terminal.help import Command, Count, option
 from scorer.config import DEFAULT_BATCH_TOKENS, PROVIDERS, RunConfig
 from scorer.errors import LeftOutError, RunInterrupted, UsageError
@@ -47,19 +47,7 @@ def _part(context: click.Context, parameter: click.Parameter, value: str | None)
     metavar="DIR",
     help="Directory for the results.",
 )
-@option("--text-column", heading=DATA, metavar="NAME", help="Column of the text. [default: guessed, and said]")
-@option("--text-pair-column", heading=DATA, metavar="NAME", help="Column of a pair's second text.")
-@option("--label-column", heading=DATA, metavar="NAME", help="Column of the given label. [default: guessed]")
-@option(
-    "--id-column",
-    heading=DATA,
-    metavar="NAME",
-    help="Column of a stable row id, of any type; `none` takes the row's number. [default: `id`, or the row's number]",
-)
-@option("--config", "config_name", heading=DATA, metavar="NAME", help="Configuration of a hub data set.")
-@option("--split", heading=DATA, help="Split of a hub data set, a saved DatasetDict, or a folder.")
-@option("--revision", heading=DATA, help="Branch, tag or commit of a hub data set.")
-@text_options
+@data_options
 @option("--skip-bad-files", heading=DATA, is_flag=True, help="Leave out what cannot be read, list it, and go on.")
 @option(
     "--part",
@@ -69,26 +57,6 @@ def _part(context: click.Context, parameter: click.Parameter, value: str | None)
     help="Score only the I-th of N parts of the data; `scorer rank` joins them.",
 )
 @option("--limit", heading=DATA, type=int, metavar="ROWS", help="Score only the first rows.")
-@option(
-    "--label-map",
-    heading=LABELS,
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="JSON object from labels of the data to labels of the model; null rejects a label's rows.",
-)
-@option(
-    "--labels-by-index",
-    heading=LABELS,
-    is_flag=True,
-    help="Take integer labels as the model's class indices, whatever their names.",
-)
-@option(
-    "--write-label-map",
-    heading=LABELS,
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write a label map to edit, every label of the data with its best guess, and score nothing.",
-)
 @option(
     "--max-batch-tokens",
     heading=SPEED,

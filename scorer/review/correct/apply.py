@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from scorer.config import Quoting, RunConfig
-from scorer.errors import DataError, LabelError
+from scorer.config import DataConfig
+from scorer.errors import DataError, LabelError, UsageError
 from scorer.labels import LabelEncoder
 from scorer.labels.label_map import read_label_map
 from scorer.labels.proposal import propose_map, told, write_map
@@ -30,51 +30,35 @@ SHARD_ROWS = 65_536
 WINDOW_ROWS = 8_192
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class ApplyConfig:
-    """Corrections to apply.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ApplyConfig(DataConfig):
+    """Corrections to apply to data, which are read as a run reads them.
 
     Attributes:
         corrections: corrections files.
-        data: files, globs or folders to read, or one hub data set id.
         output: the file to write, or the folder where the data are several files or a data set of `datasets`.
         on_conflict: what to do where people disagree.
         drop: leave out rows that people want dropped; they stay otherwise.
         keep_original: add columns with the label as it was and as people decided.
         as_datasets: write a folder that `datasets` loads, whatever the data are.
-        text_column: see RunConfig.
-        text_pair_column: see RunConfig.
-        label_column: see RunConfig.
-        id_column: see RunConfig.
-        config_name: see RunConfig.
-        split: see RunConfig.
-        revision: see RunConfig.
-        delimiter: see RunConfig.
-        quoting: see RunConfig.
-        encoding: see RunConfig.
-        label_map: see RunConfig.
-        labels_by_index: see RunConfig.
     """
 
     corrections: tuple[Path, ...]
-    data: tuple[str, ...]
     output: Path
     on_conflict: OnConflict = "majority"
     drop: bool = False
     keep_original: bool = False
     as_datasets: bool = False
-    text_column: str | None = None
-    text_pair_column: str | None = None
-    label_column: str | None = None
-    id_column: str | None = None
-    config_name: str | None = None
-    split: str | None = None
-    revision: str | None = None
-    delimiter: str | None = None
-    quoting: Quoting = "auto"
-    encoding: str | None = None
-    label_map: Path | None = None
-    labels_by_index: bool = False
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without reading a file.
+
+        Raises:
+            UsageError: two values contradict each other, or files would be left out of the corrected data.
+        """
+        super().__post_init__()
+        if self.skip_bad_files:
+            raise UsageError("what cannot be read cannot be written anew; leave skip_bad_files out.")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -127,7 +111,7 @@ def apply_corrections(config: ApplyConfig, listener: Listener | None = None) -> 
     if not corrections.answers:
         raise DataError(f"{', '.join(map(repr, map(str, config.corrections)))} holds no answers; nothing to apply.")
     decisions = merge(corrections.answers, config.on_conflict)
-    source = open_source(_run_config(config), listener.info, corrections.label_names or ())
+    source = open_source(config, listener.info, corrections.label_names or ())
     form = output_form(config.data, source.tables, config.output, as_datasets=config.as_datasets)
     if form == "datasets":
         import_datasets("writing a folder of `datasets`")
@@ -180,20 +164,11 @@ def write_label_map(config: ApplyConfig, file: Path, listener: Listener | None =
         What to do next, for a person.
     """
     corrections = read_corrections(config.corrections)
-    source = open_source(_run_config(config), (listener or Silence()).info, corrections.label_names or ())
+    source = open_source(config, (listener or Silence()).info, corrections.label_names or ())
     plan = plan_source(source, shard_rows=SHARD_ROWS, limit=None)
     proposal = propose_map(plan.label_counts, _label_names(corrections, source), source.class_names)
     write_map(proposal, file)
     return told(proposal, file)
-
-
-def _run_config(config: ApplyConfig) -> RunConfig:
-    """The data as a run would read it."""
-    names = {field.name for field in dataclasses.fields(RunConfig)} - {"output"}
-    shared = {
-        field.name: getattr(config, field.name) for field in dataclasses.fields(ApplyConfig) if field.name in names
-    }
-    return RunConfig(model=Path(), output=config.output, **shared)
 
 
 def _write(form: Form, config: ApplyConfig, source: Source, edits: Sequence[Edits], classes: Classes) -> None:

@@ -14,8 +14,7 @@ import pytest
 
 from scorer.config import RunConfig
 from scorer.errors import DataError
-from scorer.run.setup.prepare import open_source
-from scorer.sources import plan_source, read_shards
+from scorer.sources import open_source, plan_source, read_shards
 from scorer.sources.storage import text_stream
 
 FINE = [("bad service", "neg"), ("love it", "pos")]

@@ -338,7 +338,7 @@ def test_json_lines_with_numbers_in_one_part_and_strings_in_another_are_joined(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in ("delimited", "json_lines"):
-        monkeypatch.setattr(f"scorer.sources.{module}.READ_ROWS", 3)
+        monkeypatch.setattr(f"scorer.sources.formats.{module}.READ_ROWS", 3)
     labels = [0, 1, 2, "0", "one", None, None, None, None, True, False, True]
     rows = [{"id": number, "text": f"text {number}", "label": label} for number, label in enumerate(labels)]
     source = source_of(write(rows, tmp_path / "data.jsonl"))
@@ -377,7 +377,7 @@ def test_shards_and_windows_of_any_size_partition_the_rows_of_any_files(
 ) -> None:
     noise = random.Random(seed)
     for module in ("delimited", "json_lines"):
-        monkeypatch.setattr(f"scorer.sources.{module}.READ_ROWS", noise.randint(1, 9))
+        monkeypatch.setattr(f"scorer.sources.formats.{module}.READ_ROWS", noise.randint(1, 9))
     monkeypatch.setattr(text_stream, "BLOCK_BYTES", noise.choice([500, 4_000, 1_000_000]))
     rows = [
         {"id": f"{number:04}", "text": f"line {number}\n" * noise.randint(1, 9), "label": noise.choice("abc")}
@@ -413,7 +413,7 @@ def test_shards_and_windows_of_any_size_partition_the_rows_of_any_files(
 @pytest.mark.parametrize("name", ["data.parquet", "data.arrow", "data.ipc", "data.csv.gz", "data.jsonl"])
 def test_a_table_can_be_read_from_any_row(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("delimited", "json_lines"):
-        monkeypatch.setattr(f"scorer.sources.{module}.READ_ROWS", 3)
+        monkeypatch.setattr(f"scorer.sources.formats.{module}.READ_ROWS", 3)
     ids = [row["id"] for row in ROWS]
     table = source_of(write(ROWS, tmp_path / name)).tables[0]
     for start in range(len(ROWS) + 2):

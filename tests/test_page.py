@@ -16,6 +16,8 @@ from reviewing import Reviewer
 from scorer import RunConfig, score
 from scorer.cli.commands.demo import demo_corpus, demo_model
 from scorer.review.answers.corrections import read_corrections, text_hash
+from scorer.review.answers.decisions import merge
+from scorer.review.answers.errors_left import estimate_errors_left
 from scorer.review.examples import read_examples
 from scorer.review.page.page import render_page, write_page
 
@@ -244,8 +246,7 @@ def test_a_file_that_is_no_corrections_is_refused_and_named(
     assert reviewer.answered == 0
 
 
-def test_precision_and_what_is_to_come_are_wilsons(reviewer: Reviewer) -> None:
-    assert reviewer.text("#ahead") == "after 10 rows"
+def test_the_precision_has_wilsons_interval(reviewer: Reviewer) -> None:
     reviewer.press(*"pppgpudpgp" * 2)
     errors, n, z = 14, 18, 1.96
     share = errors / n
@@ -253,8 +254,25 @@ def test_precision_and_what_is_to_come_are_wilsons(reviewer: Reviewer) -> None:
     half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     low, high = centre - half, centre + half
     assert reviewer.text("#precision") == f"{share:.0%} ({low:.0%} to {high:.0%})"
-    ahead = f"≈ {round(100 * share)} errors ({math.floor(100 * low)} to {math.ceil(100 * high)})"
-    assert reviewer.text("#ahead") == ahead
+
+
+@pytest.mark.parametrize("answers", ["pppgpudpgp" * 4, "pppppppgggugggggggdg" * 2, "gggggggggggggggggggp" * 3])
+def test_the_errors_to_come_are_those_that_the_terminal_tells(
+    answers: str, reviewer: Reviewer, run: Path, tmp_path: Path
+) -> None:
+    assert reviewer.text("#ahead") == "after 20 rows"
+    reviewer.press(*answers)
+    reviewer.download(tmp_path / "corrections.jsonl")
+    decisions = merge(read_corrections([tmp_path / "corrections.jsonl"]).answers, "majority")
+    told = estimate_errors_left(run, decisions)
+    assert told is not None
+    assert told.next_hundred > 0.5
+    assert reviewer.text("#ahead") == f"≈ {told.next_hundred:.0f} errors"
+
+
+def test_nothing_is_foretold_where_all_answers_are_alike(reviewer: Reviewer) -> None:
+    reviewer.press(*"p" * 25)
+    assert reviewer.text("#ahead") == "\N{EN DASH}"
 
 
 def test_long_texts_fold_and_unfold_and_a_hit_in_the_fold_shows(context: Any, tmp_path: Path, model: Path) -> None:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from scorer.arithmetic.fidelity import log_odds
 from scorer.errors import DataError
 from scorer.ranking.rank import open_ranking
 from scorer.results.run_directory import RunDirectory
@@ -156,7 +157,7 @@ def errors_left(
     seen = wrong[decided]
     if seen.size < FEWEST_DECIDED or seen.all() or not seen.any():
         return None
-    scale = log_odds(losses)  # float64 [N]
+    scale = log_odds(np.maximum(losses, SMALLEST_LOSS))  # float64 [N]
     center, spread = scale[decided].mean(), max(scale[decided].std(), 1e-6)
     weights, covariance = _fit(_features(scale[decided], center, spread), seen.astype(np.float64))
     steps, rows = np.unique(np.round(scale[~decided], DECIMALS), return_counts=True)  # alike losses go as one step
@@ -167,12 +168,6 @@ def errors_left(
     low, high = np.quantile([_drawn(features, rows, one, generator) for one in drawn], (0.025, 0.975))
     hundred = np.repeat(expected[::-1], rows[::-1])[:100].sum()
     return ErrorsLeft(int(rows.sum()), float(expected @ rows), float(low), float(high), float(hundred))
-
-
-def log_odds(losses: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The model's log odds against the given label, from the loss: float64 [N]."""
-    bounded = np.clip(losses, SMALLEST_LOSS, None)
-    return np.asarray(bounded + np.log(-np.expm1(-bounded)))
 
 
 def _features(scale: npt.NDArray[np.float64], center: float, spread: float) -> npt.NDArray[np.float64]:

@@ -35,8 +35,8 @@ function drawFigures() {
   const ahead = lookAhead();
   byId("ahead-name").textContent = `Next ${ahead?.rows ?? 100}`;
   byId("ahead").textContent = ahead
-    ? `≈ ${Math.round(ahead.expected)} errors (${Math.floor(ahead.low)} to ${Math.ceil(ahead.high)})`
-    : answers.size === rowCount ? "none left" : `after ${ENOUGH} rows`;
+    ? `≈ ${Math.round(ahead.expected)} errors`
+    : answers.size === rowCount ? "none left" : decided < FEWEST_DECIDED ? `after ${FEWEST_DECIDED} rows` : "–";
   const filtered = view.length !== rowCount;
   byId("matches").textContent = filtered ? `${wholeNumber.format(view.length)} of ${wholeNumber.format(rowCount)} rows` : `${wholeNumber.format(rowCount)} rows`;
   byId("reset").hidden = !filtered;

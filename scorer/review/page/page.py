@@ -128,7 +128,7 @@ def _document(examples: Examples) -> dict[str, Any]:
             "hash": [example.text_hash for example in items],
             "label": [example.label for example in items],
             "predicted": [example.predicted for example in items],
-            "loss": [round(example.loss, 4) for example in items],
+            "loss": [float(f"{example.loss:.9g}") for example in items],  # all that a float32 holds
             "probabilities": [_most_probable(example) for example in items],
             "n_tokens": [example.n_tokens for example in items],
             "truncated": [example.truncated for example in items],

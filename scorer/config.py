@@ -149,7 +149,7 @@ class ModelConfig:
     allow_low_fidelity: bool = dataclasses.field(default=False, metadata=_NOTHING)
     threads: int | None = dataclasses.field(default=None, metadata=_NOTHING)
 
-    def check_model(self) -> None:
+    def __post_init__(self) -> None:
         """Check what can be checked without reading a file.
 
         Raises:
@@ -201,7 +201,7 @@ class BatchConfig:
     window_rows: int = dataclasses.field(default=WINDOW_ROWS, metadata=_SHARDS)
     shard_rows: int = dataclasses.field(default=SHARD_ROWS, metadata=_SHARDS)
 
-    def check_batches(self) -> None:
+    def __post_init__(self) -> None:
         """Check what can be checked without reading a file.
 
         Raises:
@@ -243,9 +243,9 @@ class RunConfig(BatchConfig, DataConfig, ModelConfig):
         Raises:
             UsageError: a value is out of range or two values contradict each other.
         """
-        super().__post_init__()
-        self.check_model()
-        self.check_batches()
+        DataConfig.__post_init__(self)
+        ModelConfig.__post_init__(self)
+        BatchConfig.__post_init__(self)
         _refuse_below_one(
             limit=self.limit,
             workers=self.workers,

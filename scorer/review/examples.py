@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from scorer.config import options_that_decide
 from scorer.errors import DataError
 from scorer.ranking.rank import open_ranking
 from scorer.review.answers.corrections import text_hash
@@ -68,7 +69,7 @@ class Examples:
         ranked_by: the score that orders it.
         model: where the model came from, or its hash.
         data: names of the data that was scored.
-        run_hash: 16 hexadecimal digits that tell runs apart: model, options and labels.
+        run_hash: 16 hexadecimal digits that tell runs apart: model, labels, and the options that decide scores.
     """
 
     items: tuple[Example, ...]
@@ -146,7 +147,8 @@ def _probabilities(row: Mapping[str, Any], classes: int) -> tuple[float, ...]:
 
 
 def _run_hash(metadata: Mapping[str, Any]) -> str:
-    """Of what makes a run this run; not of where its results lie, nor of how they are ranked."""
-    options = {name: value for name, value in metadata.get("options", {}).items() if name != "output"}
+    """Of what decides a run's scores; not of where its results lie, how fast they came, nor how they are ranked."""
+    decisive = {*options_that_decide("shards"), *options_that_decide("found")}
+    options = {name: value for name, value in metadata.get("options", {}).items() if name in decisive}
     identity = [metadata.get("model"), options, metadata.get("label_names")]
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]

@@ -6,7 +6,7 @@ import dataclasses
 import os
 import shlex
 
-from scorer.config import RunConfig
+from scorer.config import ModelConfig, RunConfig
 from scorer.errors import UsageError
 from scorer.model.model_directory import CONTRACT_FILE, ModelContract, ModelDirectory, open_model_directory
 from scorer.model.tokenization import TextEncoder
@@ -71,7 +71,7 @@ def _refuse_swapped(config: RunConfig) -> None:
         )
 
 
-def _max_length(config: RunConfig, contract: ModelContract) -> int:
+def _max_length(config: ModelConfig, contract: ModelContract) -> int:
     if config.max_length is None:
         return contract.max_length
     if contract.max_positions is not None and config.max_length > contract.max_positions:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from scorer.config import LENGTH_MULTIPLE, RunConfig
+from scorer.config import LENGTH_MULTIPLE, ModelConfig, Provider, RunConfig
 from scorer.model.classifier import OnnxClassifier
 from scorer.model.model_directory import ModelDirectory
 from scorer.model.tuning import Setting, choose_setting, setting_of
@@ -73,14 +73,14 @@ class PredictorElsewhere:
     """Opens the run's predictor in another process.
 
     Attributes:
-        config: what is asked for.
+        config: what is asked of the model.
         directory: the model directory.
         max_length: tokens kept of a text.
         setting: of the run, which decides the last digits of scores.
         device: short name of the provider that is active in the run.
     """
 
-    config: RunConfig
+    config: ModelConfig
     directory: ModelDirectory
     max_length: int
     setting: Setting
@@ -88,8 +88,7 @@ class PredictorElsewhere:
 
     def __call__(self, number: int, threads: int) -> OneClassifier:
         """For the worker of this number, of so many threads; it has a GPU of its own where there are several."""
-        options = (*self.config.provider_options, *_own_gpu(self.config, self.device, number))
-        config = dataclasses.replace(self.config, provider_options=options)
+        config = on_own_gpu(self.config, self.device, number)
         session_threads = self.setting.session_threads
         streams = max(1, min(self.setting.streams, threads // session_threads))
         return _predictor(
@@ -101,7 +100,7 @@ class PredictorElsewhere:
 
 
 def open_classifier(
-    config: RunConfig, model: ModelDirectory, *, exact: bool = False, threads: int | Callable[[str], int] = 1
+    config: ModelConfig, model: ModelDirectory, *, exact: bool = False, threads: int | Callable[[str], int] = 1
 ) -> OnnxClassifier:
     """The model's session, or that of the fp32 graph beside it.
 
@@ -120,7 +119,7 @@ def open_classifier(
     )
 
 
-def _predictor(config: RunConfig, model: OpenModel, classifier: OnnxClassifier, setting: Setting) -> OneClassifier:
+def _predictor(config: ModelConfig, model: OpenModel, classifier: OnnxClassifier, setting: Setting) -> OneClassifier:
     exact = partial(open_classifier, config, model.directory, exact=True, threads=setting.session_threads)
     multiple = LENGTH_MULTIPLE[classifier.device]
     return OneClassifier(
@@ -135,10 +134,16 @@ def _predictor(config: RunConfig, model: OpenModel, classifier: OnnxClassifier, 
     )
 
 
-def _own_gpu(config: RunConfig, device: str, number: int) -> tuple[tuple[str, str], ...]:
-    """The option that gives a worker a GPU of its own, unless the user chose one."""
+def on_own_gpu(config: ModelConfig, device: str, number: int) -> ModelConfig:
+    """The configuration of the worker of this number: on a GPU of its own, unless the user chose one.
+
+    It names the provider that is active in the run, where "auto" was asked for: only a provider that is named takes
+    options, and a worker must not fall back to the CPU.
+    """
     if device not in {"cuda", "tensorrt"} or "device_id" in dict(config.provider_options):
-        return ()
+        return config
+    provider: Provider = "tensorrt" if device == "tensorrt" else "cuda"
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     devices = len(visible.split(",")) if visible else sum(1 for _ in _NVIDIA_DEVICES.glob("*"))
-    return (("device_id", str(number % max(1, devices))),)
+    options = (*config.provider_options, ("device_id", str(number % max(1, devices))))
+    return dataclasses.replace(config, provider=provider, provider_options=options)

@@ -102,7 +102,7 @@ def test_bad_files_can_be_left_out_and_are_listed(config: RunConfig, data: list[
     report = score(dataclasses.replace(config, skip_bad_files=True))
     rows = (FILES - 1) * ROWS - 40
     listed = assert_accounts_for_every_row(config.output, rows)["left_out"]
-    assert [(Path(each["name"]).name, each.start, each.rows) for each in listed] == [
+    assert [(Path(each["name"]).name, each["start"], each["rows"]) for each in listed] == [
         ("4.parquet", None, None),
         ("3.parquet", 40, 40),
     ]
@@ -114,7 +114,7 @@ def test_windows_before_the_damage_are_not_counted(config: RunConfig, data: list
     corrupt_row_group(data[2], 1)
     report = score(dataclasses.replace(config, skip_bad_files=True, shard_rows=120, window_rows=15))
     assert_accounts_for_every_row(config.output, (FILES - 1) * ROWS)
-    assert [(each.start, each.rows) for each in report.left_out] == [(0, 120)]
+    assert [(each["start"], each["rows"]) for each in report.left_out] == [(0, 120)]
     assert report.counts.rejected == FILES - 1
 
 

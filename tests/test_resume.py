@@ -97,7 +97,7 @@ def test_an_interrupted_run_goes_on_and_ends_like_an_undisturbed_one(after: int,
     listener = Hearing()
     report = score(config, listener)
     assert listener.heard(f"Going on with an earlier run: {len(done)} of 6 shards are finished.") == ended.kept
-    assert report.resumed.shards == len(done)
+    assert report.resumed["shards"] == len(done)
     assert {name: stamp for name, stamp in parts(config).items() if name in done} == done
     assert_like_an_undisturbed_run(config)
 
@@ -211,7 +211,7 @@ def test_another_run_is_refused_and_what_differs_is_named(
 def test_options_that_change_no_score_may_change(config: RunConfig) -> None:
     interrupted(config, 330)
     report = score(dataclasses.replace(config, threads=1))
-    assert report.resumed.shards > 0
+    assert report.resumed["shards"] > 0
     assert_like_an_undisturbed_run(config)
 
 

@@ -188,7 +188,7 @@ def test_bad_files_are_left_out_by_workers_too(config: RunConfig) -> None:
             os.utime(broken, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
     report = score(dataclasses.replace(config, workers=2, skip_bad_files=True), Breaking())
-    assert [(each.start, each.rows) for each in report.left_out] == [(150, 50)]
+    assert [(each["start"], each["rows"]) for each in report.left_out] == [(150, 50)]
     assert report.counts.read == report.counts.scored + report.counts.rejected == 550
 
 

@@ -150,7 +150,7 @@ def _build(config: ExportConfig, exporter: Exporter, directory: Path, notify: Ca
     applied = write_graph(checkpoint, directory, config.optimize, config.precision, notify, exporter=exporter)
     proof = _prove(config, checkpoint, directory, applied, notify)
     contract = _contract(checkpoint, directory, config.precision, applied, proof)
-    (directory / CONTRACT_FILE).write_text(contract.to_json(indent=2), encoding="utf-8")
+    (directory / CONTRACT_FILE).write_text(contract.to_json(), encoding="utf-8")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -24,7 +24,6 @@ from scorer.model.classifier import OnnxClassifier
 from scorer.model.inference import infer
 from scorer.model.model_directory import ModelDirectory
 from scorer.model.session import installed_onnxruntime
-from scorer.system.documents import parsed, plain
 from scorer.system.files import replacing
 
 TUNING_FILE = "tuning.json"
@@ -175,9 +174,9 @@ def tune(
 
 def kept_setting(model: ModelDirectory, device: str, threads: int) -> Setting | None:
     """What an earlier probe on this machine found, or None."""
-    with contextlib.suppress(OSError, ValueError, KeyError):
-        entries = parsed((model.path / TUNING_FILE).read_bytes(), dict[str, Setting])
-        return entries[_key(model, device, threads)]
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        entries = json.loads((model.path / TUNING_FILE).read_text(encoding="utf-8"))
+        return Setting(**entries[_key(model, device, threads)])
     return None
 
 
@@ -219,13 +218,13 @@ def _texts(tokens: int, longest: int) -> Encoded:
 
 def _keep(model: ModelDirectory, device: str, threads: int, best: Setting, notify: Callable[[str], None]) -> None:
     file = model.path / TUNING_FILE
-    entries: dict[str, Setting] = {}
+    entries: dict[str, Any] = {}
     with contextlib.suppress(OSError, ValueError):
-        entries = parsed(file.read_bytes(), dict[str, Setting])
-    entries[_key(model, device, threads)] = best
+        entries = dict(json.loads(file.read_text(encoding="utf-8")))
+    entries[_key(model, device, threads)] = dataclasses.asdict(best)
     try:
         with replacing(file) as temporary:
-            temporary.write_text(json.dumps(plain(entries), indent=2) + "\n", encoding="utf-8")
+            temporary.write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         notify(f"'{file}' cannot be written ({error.strerror}): the next run will not know of it.")
 

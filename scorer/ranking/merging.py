@@ -57,7 +57,7 @@ def merge(runs: Sequence[Path], output: Path, by: RankedBy, top: int | None, lis
             of = pq.read_schema((parts[0].directory.path / schema.REJECTS_FILE).absolute())
         join_files([part.directory.path / schema.REJECTS_FILE for part in parts], output / schema.REJECTS_FILE, of)
         file = rank(output, by, top=top, runs=runs, notify=listener.info)
-        target.write_text(target.run_file, _joined(parts, output, listener).to_json(indent=2))
+        target.write_text(target.run_file, _joined(parts, output, listener).to_json())
     return file
 
 
@@ -66,7 +66,7 @@ def _part(path: Path) -> _Part:
     try:
         manifest = Manifest.from_json(directory.manifest_file.read_text(encoding="utf-8"))
         report = RunReport.from_json(directory.run_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise DataError(
             f"'{path}' holds no finished run. Finish it with the `scorer run` that began it, then rank again."
         ) from error
@@ -102,7 +102,8 @@ def _joined(parts: Sequence[_Part], output: Path, listener: Listener) -> RunRepo
     rows = sum(parts[0].manifest.plan.label_counts.values())
     if tally.read < rows:
         listener.warning(f"the parts hold {tally.read:,} of the data's {rows:,} rows.")
-    return first.replaced(
+    return dataclasses.replace(
+        first,
         output=output,
         counts=Counts.of(tally),
         seconds={name: sum(part.report.seconds.get(name, 0.0) for part in parts) for name in first.seconds},

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from scorer.pipeline.stages import ScoredWindow
-from scorer.sources import LeftOut
-from scorer.system.documents import Document
 from scorer.tasks.task import Task
 
-# Rows at the beginning of a run whose given and predicted labels are compared.
-FIRST_ROWS = 8_192
+# Rows at the head of a run whose given and predicted labels are compared.
+HEAD_ROWS = 8_192
 
-_SUMS = ("read", "scored", "distinct", "truncated", "tokens", "padded_tokens", "first_rows")
+_SUMS = ("read", "scored", "distinct", "truncated", "tokens", "padded_tokens", "head_rows")
 
 
 @dataclasses.dataclass(slots=True)
@@ -32,9 +31,9 @@ class Tally:
         truncated: scored rows whose text was cut.
         tokens: real tokens that inference computed.
         padded_tokens: tokens that inference computed, padding included.
-        first_rows: rows read that are among the run's first.
+        head_rows: rows read that belong to the head of the run.
         reasons: rejected rows by reason.
-        confusion: scored rows of the first by given and predicted class.
+        confusion: scored rows of the head by given and predicted class.
     """
 
     read: int = 0
@@ -43,14 +42,14 @@ class Tally:
     truncated: int = 0
     tokens: int = 0
     padded_tokens: int = 0
-    first_rows: int = 0
+    head_rows: int = 0
     reasons: Counter[str] = dataclasses.field(default_factory=Counter)
     confusion: Counter[tuple[int, int]] = dataclasses.field(default_factory=Counter)
 
     @classmethod
-    def of(cls, scored: ScoredWindow, task: Task, first_ends: int) -> Tally:
-        """Counts of one window; rows before row `first_ends` are the run's first."""
-        among_first = scored.records.column("row").to_numpy() < first_ends  # bool [W]
+    def of(cls, scored: ScoredWindow, task: Task, head_ends: int) -> Tally:
+        """Counts of one window; rows before row `head_ends` are the run's head."""
+        in_head = scored.records.column("row").to_numpy() < head_ends  # bool [W]
         outputs = scored.outputs
         return cls(
             read=scored.records.num_rows + scored.rejects.num_rows,
@@ -59,9 +58,9 @@ class Tally:
             truncated=int(outputs.truncated.sum()),
             tokens=outputs.tokens,
             padded_tokens=outputs.padded_tokens,
-            first_rows=int(among_first.sum() + (scored.rejects.column("row").to_numpy() < first_ends).sum()),
+            head_rows=int(in_head.sum() + (scored.rejects.column("row").to_numpy() < head_ends).sum()),
             reasons=Counter(scored.rejects.column("reason").to_pylist()),
-            confusion=task.confusion(scored.columns, among_first),
+            confusion=task.confusion(scored.columns, in_head),
         )
 
     def __iadd__(self, other: Tally) -> Tally:
@@ -76,41 +75,19 @@ class Tally:
         """Rows that cannot be scored."""
         return self.reasons.total()
 
-    def document(self, first_row: int, left_out: Sequence[LeftOut]) -> ShardDocument:
-        """The counts of a shard as they stand in its file."""
-        return ShardDocument(
-            first_row=first_row,
-            left_out=tuple(left_out),
-            **{name: getattr(self, name) for name in _SUMS},
-            reasons=dict(self.reasons),
-            confusion=[(*pair, rows) for pair, rows in sorted(self.confusion.items())],
-        )
+    def to_dict(self) -> dict[str, Any]:
+        """The counts as plain JSON values."""
+        sums: dict[str, Any] = {name: getattr(self, name) for name in _SUMS}
+        confusion: Sequence[Sequence[int]] = [[*pair, rows] for pair, rows in sorted(self.confusion.items())]
+        return {**sums, "reasons": dict(self.reasons), "confusion": confusion}
 
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Tally:
+        """Counts from `to_dict`.
 
-class ShardDocument(Document, frozen=True):
-    """What a shard's file says of itself, in its metadata.
-
-    Attributes:
-        first_row: row that it begins with.
-        left_out: rows of it that could not be read.
-        confusion: given class, predicted class, and how many rows; of the others see `Tally`.
-    """
-
-    first_row: int
-    left_out: tuple[LeftOut, ...]
-    read: int
-    scored: int
-    distinct: int
-    truncated: int
-    tokens: int
-    padded_tokens: int
-    first_rows: int
-    reasons: dict[str, int]
-    confusion: list[tuple[int, int, int]]
-
-    @property
-    def tally(self) -> Tally:
-        """The counts."""
-        confusion = Counter({(given, predicted): rows for given, predicted, rows in self.confusion})
-        sums = {name: getattr(self, name) for name in _SUMS}
-        return Tally(**sums, reasons=Counter(self.reasons), confusion=confusion)
+        Raises:
+            KeyError, TypeError, ValueError: the document is none.
+        """
+        confusion = {(int(given), int(predicted)): int(rows) for given, predicted, rows in document["confusion"]}
+        sums = {name: int(document[name]) for name in _SUMS}
+        return cls(**sums, reasons=Counter(document["reasons"]), confusion=Counter(confusion))

@@ -9,13 +9,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from scorer.config import RunConfig, options_that_decide
 from scorer.errors import DataError
 from scorer.model.model_directory import ModelDirectory
 from scorer.sources import LeftOut, Plan, Shard, Source, Span
-from scorer.system.documents import Document
+from scorer.sources.storage.table import Place
 
 FORMAT_VERSION = 2
 # Differences that a message names.
@@ -36,39 +36,38 @@ class Manifest:
 
     def to_json(self) -> str:
         """manifest.json."""
-        shards = [(shard.index, shard.first_row, shard.spans) for shard in self.plan.shards]
-        counts = list(self.plan.label_counts.items())  # a key may be null
-        plan = _Plan(shards=shards, label_counts=counts, left_out=tuple(self.plan.left_out))
-        return _ManifestDocument(fingerprint=dict(self.fingerprint), plan=plan).to_json()
+        plan = {
+            "shards": [[shard.index, shard.first_row, shard.spans] for shard in self.plan.shards],
+            "label_counts": list(self.plan.label_counts.items()),  # a key may be null
+            "left_out": [dataclasses.asdict(left_out) for left_out in self.plan.left_out],
+        }
+        document = {"format_version": FORMAT_VERSION, "fingerprint": self.fingerprint, "plan": plan}
+        return json.dumps(document, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, document: str) -> Manifest:
         """Parse a manifest.
 
         Raises:
-            ValueError: the document is no manifest of this version.
+            ValueError, TypeError, KeyError: the document is no manifest of this version.
         """
-        read = _ManifestDocument.from_json(document)
-        shards = tuple(Shard(*fields) for fields in read.plan.shards)
-        return cls(read.fingerprint, Plan(shards, dict(read.plan.label_counts), read.plan.left_out))
+        fields = json.loads(document)
+        if fields["format_version"] != FORMAT_VERSION:
+            raise ValueError(f"format_version is {fields['format_version']!r}, this scorer reads {FORMAT_VERSION}")
+        counts: dict[str | None, int] = dict(fields["plan"]["label_counts"])
+        shards = tuple(map(_shard, fields["plan"]["shards"]))
+        left_out = tuple(LeftOut(**values) for values in fields["plan"]["left_out"])
+        return cls(dict(fields["fingerprint"]), Plan(shards, counts, left_out))
 
 
-class _Plan(Document, frozen=True):
-    """Shards: index, first row, spans; and how often each label occurs."""
-
-    shards: list[tuple[int, int, tuple[Span, ...]]]
-    label_counts: list[tuple[str | None, int]]
-    left_out: tuple[LeftOut, ...]
+def _shard(values: Sequence[Any]) -> Shard:
+    index, first_row, spans = values
+    return Shard(index, first_row, tuple(map(_span, spans)))
 
 
-class _ManifestDocument(Document, frozen=True, kw_only=True):
-    """manifest.json."""
-
-    format_version: int = FORMAT_VERSION
-    fingerprint: dict[str, Any]
-    plan: _Plan
-
-    FORMAT: ClassVar[int | None] = FORMAT_VERSION
+def _span(values: Sequence[Any]) -> Span:
+    table, start, rows, first_row, place = values
+    return Span(table, start, rows, first_row, None if place is None else Place(*place))
 
 
 def fingerprint_of(

@@ -6,6 +6,7 @@ A file here is whole or not there. A shard counts as done when its scores exist;
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ import pyarrow.parquet as pq
 from scorer import schema
 from scorer.config import PAGE_FILE
 from scorer.errors import OutputError
-from scorer.results.counts import ShardDocument, Tally
+from scorer.results.counts import Tally
 from scorer.results.manifest import Manifest, differences
 from scorer.sources import LeftOut, Shard
 from scorer.system.files import remove_unfinished, replacing, writing
@@ -105,7 +106,7 @@ class RunDirectory:
                 return None
             try:
                 return Manifest.from_json(self.manifest_file.read_text(encoding="utf-8"))
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, TypeError, KeyError) as error:
                 state = "results of an earlier run" if self.run_file.exists() else "an unfinished run"
                 raise OutputError(
                     f"'{self.path}' holds {state} ({earlier[0].name}), and no {schema.MANIFEST_FILE} that tells what "
@@ -249,12 +250,13 @@ def in_order(parts: Iterable[Path]) -> list[Path]:
 def _finished(scores: Path, rejects: Path, shard: Shard) -> Finished:
     """What a finished shard says of itself; raises ValueError and kin where its files do not bear it out."""
     metadata = pq.read_metadata(scores.absolute())
-    document = ShardDocument.from_json((metadata.metadata or {})[schema.TALLY_KEY.encode()])
-    tally = document.tally
-    rows = tally.read + sum(each.rows or 0 for each in document.left_out)
+    document = json.loads((metadata.metadata or {})[schema.TALLY_KEY.encode()])
+    tally = Tally.from_dict(document)
+    left_out = tuple(LeftOut(**each) for each in document["left_out"])
+    rows = tally.read + sum(each.rows or 0 for each in left_out)
     rejected = pq.read_metadata(rejects.absolute()).num_rows if tally.rejected else 0
     if (rows, tally.scored, tally.rejected) != (shard.rows, metadata.num_rows, rejected):
         raise ValueError(f"it holds {metadata.num_rows:,} scores and {rejected:,} rejects for {shard.rows:,} rows")
-    if document.first_row != shard.first_row:
-        raise ValueError(f"it holds the rows from {document.first_row:,} on, not from {shard.first_row:,}")
-    return Finished(tally, document.left_out)
+    if document["first_row"] != shard.first_row:
+        raise ValueError(f"it holds the rows from {document['first_row']:,} on, not from {shard.first_row:,}")
+    return Finished(tally, left_out)

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import json
 import platform
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from scorer.arithmetic.agreement import Agreement
-from scorer.arithmetic.fidelity import Fidelity
 from scorer.config import RunConfig
 from scorer.distribution import VERSION
-from scorer.model.model_directory import ModelDirectory, Optimization, Precision
 from scorer.results.counts import Tally
-from scorer.sources import LeftOut
-from scorer.sources.columns.columns import Columns
-from scorer.system.documents import Document, plain
 from scorer.system.urls import without_secrets
 
 PACKAGES = ("numpy", "polars", "pyarrow", "tokenizers")
 
 
-class Counts(Document, frozen=True):
+@dataclasses.dataclass(frozen=True, slots=True)
+class Counts:
     """Rows of a run; read = scored + rejected, always.
 
     Attributes:
@@ -40,7 +36,7 @@ class Counts(Document, frozen=True):
     read: int
     scored: int
     rejected: int
-    rejected_by_reason: dict[str, int]
+    rejected_by_reason: Mapping[str, int]
     distinct: int
     truncated: int
     tokens: int
@@ -61,99 +57,8 @@ class Counts(Document, frozen=True):
         )
 
 
-class ExactHead(Document, frozen=True):
-    """What was scored again.
-
-    Attributes:
-        asked: rows of the head that should be exact.
-        exact: rows of the head that are, by the errors measured.
-        rescored: rows that were scored again.
-        largest_error: the most by which the cheap model put a row too low, on the task's scale (`Task.coordinate`).
-        lowest_loss: in nats; no row with a cheap loss below it was scored again.
-        overlap: share of the exact head that the cheap ranking has in its head of the same size.
-        rounds: how often it went further down.
-    """
-
-    asked: int
-    exact: int
-    rescored: int
-    largest_error: float
-    lowest_loss: float
-    overlap: float
-    rounds: int
-
-
-class Resumed(Document, frozen=True):
-    """What earlier runs had done of a run that was resumed.
-
-    Attributes:
-        shards: finished shards.
-        scored: scored rows in them.
-        tokens: tokens that were computed for them.
-    """
-
-    shards: int = 0
-    scored: int = 0
-    tokens: int = 0
-
-
-class FirstRows(Document, frozen=True):
-    """How given and predicted labels agree on the first rows; see `scorer.arithmetic.agreement`.
-
-    Attributes:
-        rows: rows looked at.
-        share: share of them where both are equal.
-        chance: share expected if they had nothing to do with each other.
-        best_share: share under the best order of the labels.
-    """
-
-    rows: int
-    share: float
-    chance: float
-    best_share: float
-
-    @classmethod
-    def of(cls, agreement: Agreement) -> FirstRows:
-        """As it was measured."""
-        return cls(
-            rows=agreement.rows,
-            share=round(agreement.share, 4),
-            chance=round(agreement.chance, 4),
-            best_share=round(agreement.best_share, 4),
-        )
-
-
-class ScoredBy(Document, frozen=True):
-    """The model that scored.
-
-    Attributes:
-        sha256: of the graph's file.
-        source: hub id or folder that was exported.
-        revision: commit of the hub, or None.
-        precision: number format of its weights.
-        optimize: graph optimization level.
-    """
-
-    sha256: str
-    source: str
-    revision: str | None
-    precision: Precision
-    optimize: Optimization
-
-    @classmethod
-    def of(cls, model: ModelDirectory) -> ScoredBy:
-        """As its directory says."""
-        contract = model.contract
-        return cls(
-            sha256=model.model_hash,
-            source=contract.source,
-            revision=contract.revision,
-            precision=contract.precision,
-            optimize=contract.optimize,
-        )
-
-
-class RunReport(Document, frozen=True):
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunReport:
     """A finished run.
 
     Attributes:
@@ -175,14 +80,14 @@ class RunReport(Document, frozen=True):
         warnings: what may make the result worthless.
         left_out: files, and rows of them, that could not be read.
         model: hash, source and precision of the model.
-        options: the configuration as asked for, as plain JSON values.
+        options: the configuration as asked for.
         versions: versions of the packages that took part.
     """
 
     output: Path
     counts: Counts
-    resumed: Resumed
-    seconds: dict[str, float]
+    resumed: Mapping[str, int]
+    seconds: Mapping[str, float]
     elapsed_s: float
     scoring_s: float
     provider: str
@@ -190,25 +95,25 @@ class RunReport(Document, frozen=True):
     max_batch_tokens: int
     max_length: int
     labels: str
-    columns: Columns
-    agreement: FirstRows
-    fidelity: Fidelity | None
-    exact_head: ExactHead | None
+    columns: Mapping[str, str | None]
+    agreement: Mapping[str, float]
+    fidelity: Mapping[str, Any] | None
+    exact_head: Mapping[str, Any] | None
     warnings: tuple[str, ...]
-    left_out: tuple[LeftOut, ...]
-    model: ScoredBy
-    options: dict[str, Any]
-    versions: dict[str, str]
+    left_out: tuple[Mapping[str, Any], ...]
+    model: Mapping[str, Any]
+    options: Mapping[str, Any]
+    versions: Mapping[str, str]
 
     @property
     def rows_per_s(self) -> float:
         """Rows per second of scoring, those of earlier runs left out."""
-        return (self.counts.scored - self.resumed.scored) / self.scoring_s if self.scoring_s else 0.0
+        return (self.counts.scored - self.resumed["scored"]) / self.scoring_s if self.scoring_s else 0.0
 
     @property
     def tokens_per_s(self) -> float:
         """Real tokens computed per second of scoring, those of earlier runs left out."""
-        return (self.counts.tokens - self.resumed.tokens) / self.scoring_s if self.scoring_s else 0.0
+        return (self.counts.tokens - self.resumed["tokens"]) / self.scoring_s if self.scoring_s else 0.0
 
     @property
     def padding_efficiency(self) -> float:
@@ -216,8 +121,9 @@ class RunReport(Document, frozen=True):
         return self.counts.tokens / self.counts.padded_tokens if self.counts.padded_tokens else 1.0
 
     def to_dict(self) -> dict[str, Any]:
-        """The content of run.json: the fields, and the rates that follow from them."""
-        document = super().to_dict()
+        """The content of run.json."""
+        document = dataclasses.asdict(self)
+        document["output"] = str(self.output)
         for name in ("rows_per_s", "tokens_per_s", "padding_efficiency"):
             document[name] = round(getattr(self, name), 4)
         document["seconds"] = {name: round(value, 4) for name, value in self.seconds.items()}
@@ -225,10 +131,29 @@ class RunReport(Document, frozen=True):
             document[name] = round(document[name], 4)
         return document
 
+    def to_json(self) -> str:
+        """run.json."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, document: str) -> RunReport:
+        """Parse run.json.
+
+        Raises:
+            ValueError, TypeError, KeyError: the document is no report.
+        """
+        fields = json.loads(document)
+        known = {field.name: fields[field.name] for field in dataclasses.fields(cls)}
+        known["output"], known["counts"] = Path(known["output"]), Counts(**known["counts"])
+        for name in ("warnings", "left_out"):
+            known[name] = tuple(known[name])
+        return cls(**known)
+
 
 def options_of(config: RunConfig) -> dict[str, Any]:
     """The configuration as plain JSON values."""
-    return dict(plain(dataclasses.replace(config, data=tuple(map(without_secrets, config.data)))))
+    values = {**dataclasses.asdict(config), "data": tuple(map(without_secrets, config.data))}
+    return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
 
 
 def versions(onnxruntime: Mapping[str, str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ class ShardWriter:
         pairs: whether texts are pairs.
         keep_text: whether texts are written.
         metadata: document put into every file's metadata.
-        first_ends: rows before this one are the run's first; see `Tally`.
+        head_ends: rows before this one are the run's head; see `Tally`.
 
     Attributes:
         scores_schema: schema of the scores, with metadata.
@@ -58,10 +59,10 @@ class ShardWriter:
         pairs: bool,
         keep_text: bool,
         metadata: Mapping[str, Any],
-        first_ends: int,
+        head_ends: int,
     ) -> None:
         self._directory = directory
-        self._first_ends, self._task = first_ends, task
+        self._head_ends, self._task = head_ends, task
         document = schema.file_metadata(metadata)
         scores = schema.scores_schema(task.fields, pairs=pairs, keep_text=keep_text)
         self.scores_schema = scores.with_metadata(document)
@@ -78,7 +79,7 @@ class ShardWriter:
             with self._shard(shard, tally) as write:
                 while True:
                     write(window)
-                    counts = Tally.of(window, self._task, self._first_ends)
+                    counts = Tally.of(window, self._task, self._head_ends)
                     tally += counts
                     if window.ends_shard:
                         break
@@ -106,8 +107,12 @@ class ShardWriter:
                     rejects.write_batch(self._rejects_batch(window))
 
             yield write
-            document = tally.document(shard.first_row, shard.left_out)
-            scores.add_key_value_metadata({schema.TALLY_KEY: document.to_json()})
+            document = {
+                "first_row": shard.first_row,
+                "left_out": [dataclasses.asdict(each) for each in shard.left_out],
+                **tally.to_dict(),
+            }
+            scores.add_key_value_metadata({schema.TALLY_KEY: json.dumps(document)})
 
     def write_rescored(self, file: Path, windows: Iterator[ScoredWindow]) -> int:
         """Write the scores of some rows of any shards into one file; returns their number.

@@ -20,10 +20,10 @@ from scorer.errors import DataError, NothingScoredError, RunInterrupted, ScorerE
 from scorer.listener import Listener, Silence
 from scorer.model.session import installed_onnxruntime
 from scorer.ranking.rank import gather_rejects, rank
-from scorer.results.counts import FIRST_ROWS, Tally
+from scorer.results.counts import HEAD_ROWS, Tally
 from scorer.results.manifest import refuse_changed_data
 from scorer.results.run_directory import Finished
-from scorer.results.run_report import Counts, FirstRows, Resumed, RunReport, ScoredBy, options_of, versions
+from scorer.results.run_report import Counts, RunReport, options_of, versions
 from scorer.results.shard_writer import ShardWriter, Written
 from scorer.run.engines.engine import Engine
 from scorer.run.engines.local import ThisProcess
@@ -80,7 +80,7 @@ class _Progress:
         self.tally = Tally()
         for finished in done.values():
             self.tally += finished.tally
-        self.earlier = Resumed(shards=len(done), scored=self.tally.scored, tokens=self.tally.tokens)
+        self.earlier = {"shards": len(done), "scored": self.tally.scored, "tokens": self.tally.tokens}
         self.shards_done = len(done)
         self._begun: dict[int, Tally] = {}  # of shards that are not finished, by index
         self.left_out = [*job.data.source.left_out, *job.plan.left_out]
@@ -111,7 +111,7 @@ class _Progress:
         if told.ends_shard:
             self.tally += self._begun.pop(told.shard.index)
             self.shards_done += 1
-        if not self._looked and self._counted().first_rows >= min(FIRST_ROWS, self.job.plan.rows):
+        if not self._looked and self._counted().head_rows >= min(HEAD_ROWS, self.job.plan.rows):
             self.look()
 
     def _counted(self) -> Tally:
@@ -175,17 +175,20 @@ def _score_and_rank(progress: _Progress, started: float) -> RunReport:
         max_batch_tokens=job.session.setting.max_batch_tokens,
         max_length=job.model.max_length,
         labels=job.data.task.description,
-        columns=job.data.source.columns,
-        agreement=FirstRows.of(agreement),
-        fidelity=fidelity,
-        exact_head=exact_head,
+        columns=dataclasses.asdict(job.data.source.columns),
+        agreement={
+            "rows": agreement.rows,
+            "share": round(agreement.share, 4),
+            "chance": round(agreement.chance, 4),
+            "best_share": round(agreement.best_share, 4),
+        },
+        fidelity=None if fidelity is None else dataclasses.asdict(fidelity),
+        exact_head=None if exact_head is None else dataclasses.asdict(exact_head),
         warnings=tuple(progress.warnings),
-        left_out=tuple(progress.left_out),
-        model=ScoredBy.of(job.model.directory),
-        options=options_of(job.config),
-        versions=versions(installed_onnxruntime()),
+        left_out=tuple(dataclasses.asdict(left_out) for left_out in progress.left_out),
+        **_identity(job),
     )
-    job.directory.write_text(job.directory.run_file, report.to_json(indent=2))
+    job.directory.write_text(job.directory.run_file, report.to_json())
     return report
 
 
@@ -238,14 +241,21 @@ def _writer(job: Job) -> ShardWriter:
             "columns": dataclasses.asdict(columns),
             **_identity(job),
         },
-        first_ends=job.plan.shards[0].first_row + FIRST_ROWS,
+        head_ends=job.plan.shards[0].first_row + HEAD_ROWS,
     )
 
 
 def _identity(job: Job) -> dict[str, Any]:
-    """Model, options and versions, as every file's metadata carries them."""
+    """Model, options and versions, as run.json and every file's metadata carry them."""
+    contract = job.model.contract
     return {
-        "model": ScoredBy.of(job.model.directory).to_dict(),
+        "model": {
+            "sha256": job.model.directory.model_hash,
+            "source": contract.source,
+            "revision": contract.revision,
+            "precision": contract.precision,
+            "optimize": contract.optimize,
+        },
         "options": options_of(job.config),
         "versions": versions(installed_onnxruntime()),
     }
@@ -255,9 +265,9 @@ def _finished(job: Job, done: dict[int, Finished]) -> RunReport | None:
     """The report of a run that left nothing to do, or None."""
     try:
         report = RunReport.from_json(job.directory.run_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError, KeyError):
         return None
-    asked, left_out = options_of(job.config), {each.shard for each in report.left_out if each.ends_shard}
+    asked, left_out = options_of(job.config), {each["shard"] for each in report.left_out if each["ends_shard"]}
     missing = {shard.index for shard in job.plan.shards} - done.keys() - left_out
     if (
         missing
@@ -265,7 +275,7 @@ def _finished(job: Job, done: dict[int, Finished]) -> RunReport | None:
         or any(report.options.get(name) != asked[name] for name in options_that_decide("ranking"))
     ):
         return None
-    return report.replaced(output=job.config.output)
+    return dataclasses.replace(report, output=job.config.output)
 
 
 def _raise_all_rejected(job: Job, tally: Tally) -> None:

@@ -1,7 +1,7 @@
 """One run at a time in a directory: a lock that dies with its owner.
 
-The lock is `filelock`'s, by which the operating system gives it back the moment its owner ends, however that was. What
-the file holds (process, host, time) is for the message alone.
+The lock is the operating system's own lock on a file, so it is gone the moment its owner is, however that ended. What
+the file holds (process, host, time) is for the message alone. A file system that knows no locks gives no protection.
 """
 
 from __future__ import annotations
@@ -18,9 +18,6 @@ from typing import Any
 from scorer.errors import OutputError
 from scorer.system.files import writing
 
-# An owner that ends removes the file; who had opened it just before tries again for so long.
-_PATIENCE_S, _PAUSE_S = 0.2, 0.02
-
 
 @contextlib.contextmanager
 def locked(file: Path) -> Iterator[str | None]:
@@ -29,32 +26,52 @@ def locked(file: Path) -> Iterator[str | None]:
     Raises:
         OutputError: another process holds the lock, or the file cannot be written.
     """
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(file, timeout=_PATIENCE_S)
     with writing(file.parent):
-        try:
-            lock.acquire(poll_interval=_PAUSE_S)
-        except Timeout as error:
-            raise OutputError(
-                f"another run is writing to '{file.parent}' ({_owner(file) or 'it does not say which'}). Wait for it, "
-                "or give another --output."
-            ) from error
+        descriptor = _acquire(file)
     try:
         died = _owner(file)
-        owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
-        with contextlib.suppress(OSError):  # a system on which a locked file cannot be written: it names no owner
-            file.write_text(json.dumps(owner), encoding="utf-8")
+        with writing(file.parent):
+            os.ftruncate(descriptor, 0)
+            owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+            os.pwrite(descriptor, json.dumps(owner).encode(), 0)
         yield None if died is None else f"An earlier run ({died}) ended before it could tidy up."
     finally:
-        # Before the lock is given back, so that nobody can hold it on this file; where an open file cannot be removed,
-        # afterwards.
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # gone with its folder
             file.unlink()
-        lock.release()
-        with contextlib.suppress(OSError):
-            if os.name == "nt":
-                file.unlink()
+        os.close(descriptor)
+
+
+def _acquire(file: Path) -> int:
+    """A descriptor of the file that holds its lock."""
+    while True:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            _lock(descriptor, file)
+            # The owner before may have removed the file between our opening and our locking it.
+            if os.fstat(descriptor).st_ino == os.stat(file).st_ino:  # noqa: PTH116 — beside fstat
+                return descriptor
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, file: Path) -> None:
+    try:
+        import fcntl
+    except ImportError:  # a system without POSIX locks
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise OutputError(
+            f"another run is writing to '{file.parent}' ({_owner(file) or 'it does not say which'}). Wait for it, or "
+            "give another --output."
+        ) from error
+    except OSError:  # this file system knows no locks
+        return
 
 
 def _owner(file: Path) -> str | None:

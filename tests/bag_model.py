@@ -41,7 +41,7 @@ def write_bag_model(directory: Path, *, bad_word: str | None = None, classes: in
     files = {
         name: hashlib.sha256((directory / name).read_bytes()).hexdigest() for name in ("model.onnx", "tokenizer.json")
     }
-    contract = dataclasses.replace(
+    contract = msgspec.structs.replace(
         demo.contract, label_names=names, graph_inputs=("input_ids", "attention_mask"), files=files
     )
     (directory / "scorer.json").write_text(contract.to_json())

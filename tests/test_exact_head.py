@@ -208,20 +208,20 @@ def test_a_run_in_int8_has_the_head_of_a_run_in_fp32(
     assert ranked["row"].head(40).to_list() == expected["row"].head(40).to_list()
     np.testing.assert_allclose(ranked["loss"].head(40), expected["loss"].head(40), atol=1e-5)
     assert report.exact_head is not None
-    assert report.exact_head["exact"] >= 40
-    assert report.exact_head["rescored"] < 600
+    assert report.exact_head.exact >= 40
+    assert report.exact_head.rescored < 600
     assert report.fidelity is not None
     shards = pl.read_parquet(tmp_path / "int8" / "scores" / "part-*.parquet")
     assert set(shards["precision"]) == {"int8"}
     stored = json.loads((tmp_path / "int8" / "run.json").read_text())
-    assert stored["exact_head"] == dict(report.exact_head)
+    assert stored["exact_head"] == plain(report.exact_head)
     assert set(expected["precision"]) == {"fp32"}
 
 
 def test_a_share_and_none_at_all(int8_model: Path, corpus_file: Path, tmp_path: Path) -> None:
     report = score(config(int8_model, corpus_file, tmp_path / "share", rescore_top="5%"))
     assert report.exact_head is not None
-    assert report.exact_head["asked"] == 30
+    assert report.exact_head.asked == 30
     report = score(config(int8_model, corpus_file, tmp_path / "none", rescore_top="0"))
     assert report.exact_head is None
     assert not list((tmp_path / "none" / "rescored").glob("round-*"))

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
+import msgspec
 import numpy as np
 
 from scorer.arithmetic.agreement import Agreement, measure_agreement
 from scorer.pipeline.stages import ScoredWindow
+from scorer.sources import LeftOut, Shard
 
 # Rows at the head of a run whose given and predicted labels are compared.
 HEAD_ROWS = 8_192
@@ -85,19 +86,44 @@ class Tally:
             counts[given, predicted] = rows
         return measure_agreement(counts)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The counts as plain JSON values."""
-        sums: dict[str, Any] = {name: getattr(self, name) for name in _SUMS}
-        confusion: Sequence[Sequence[int]] = [[*pair, rows] for pair, rows in sorted(self.confusion.items())]
-        return {**sums, "reasons": dict(self.reasons), "confusion": confusion}
+
+class ShardCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a finished shard says of itself, in the metadata of its scores; see `Tally` for the counts.
+
+    Attributes:
+        first_row: first row of the shard as it was planned.
+        left_out: planned rows that could not be read.
+        confusion: scored rows of the head: given class, predicted class, rows.
+    """
+
+    first_row: int
+    left_out: tuple[LeftOut, ...]
+    read: int
+    scored: int
+    distinct: int
+    truncated: int
+    tokens: int
+    padded_tokens: int
+    head_rows: int
+    reasons: Mapping[str, int]
+    confusion: tuple[tuple[int, int, int], ...]
 
     @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> Tally:
-        """Counts from `to_dict`.
+    def of(cls, shard: Shard, tally: Tally) -> ShardCounts:
+        """The counts of a shard that is scored."""
+        return cls(
+            first_row=shard.first_row,
+            left_out=shard.left_out,
+            **{name: getattr(tally, name) for name in _SUMS},
+            reasons=tally.reasons,
+            confusion=tuple((*pair, rows) for pair, rows in sorted(tally.confusion.items())),
+        )
 
-        Raises:
-            KeyError, TypeError, ValueError: the document is none.
-        """
-        confusion = {(int(given), int(predicted)): int(rows) for given, predicted, rows in document["confusion"]}
-        sums = {name: int(document[name]) for name in _SUMS}
-        return cls(**sums, reasons=Counter(document["reasons"]), confusion=Counter(confusion))
+    @property
+    def tally(self) -> Tally:
+        """The counts, to add up."""
+        return Tally(
+            **{name: getattr(self, name) for name in _SUMS},
+            reasons=Counter(self.reasons),
+            confusion=Counter({(given, predicted): rows for given, predicted, rows in self.confusion}),
+        )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,10 @@ import pyarrow as pa
 from scorer import schema
 from scorer.arithmetic.scoring import Scores, highest
 from scorer.pipeline.stages import ScoredWindow
-from scorer.results.counts import Tally
+from scorer.results.counts import ShardCounts, Tally
 from scorer.results.run_directory import RunDirectory
 from scorer.sources import Shard
+from scorer.system.documents import written
 from scorer.system.files import replacing, writing
 
 
@@ -112,12 +112,7 @@ class ShardWriter:
                     rejects.write_batch(self._rejects_batch(window))
 
             yield write
-            document = {
-                "first_row": shard.first_row,
-                "left_out": [dataclasses.asdict(each) for each in shard.left_out],
-                **tally.to_dict(),
-            }
-            scores.add_key_value_metadata({schema.TALLY_KEY: json.dumps(document)})
+            scores.add_key_value_metadata({schema.TALLY_KEY: written(ShardCounts.of(shard, tally))})
 
     def write_rescored(self, file: Path, windows: Iterator[ScoredWindow]) -> int:
         """Write the scores of some rows of any shards into one file; returns their number.

@@ -6,10 +6,10 @@ other ways can thus be compared bit by bit. It is also the fastest model there c
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper

@@ -20,6 +20,7 @@ from scorer.errors import DataError, LeftOutError, ModelError, OutputError
 from scorer.listener import Silence
 from scorer.model.tokenization import TextEncoder
 from scorer.sources import UnreadableError
+from scorer.system.documents import plain
 
 FILES, ROWS = 5, 120
 Scorer = Callable[..., subprocess.CompletedProcess[str]]

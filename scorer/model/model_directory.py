@@ -135,7 +135,7 @@ class ModelContract(msgspec.Struct, frozen=True, kw_only=True):
 
     def to_json(self) -> str:
         """scorer.json."""
-        return written(self, indent=2)
+        return written(self, indent=2) + "\n"
 
     @staticmethod
     def from_json(document: str | bytes) -> ModelContract:

@@ -225,7 +225,7 @@ def _keep(model: ModelDirectory, device: str, threads: int, best: Setting, notif
     entries = _kept(model) | {_key(model, device, threads): best}
     try:
         with replacing(file) as temporary:
-            temporary.write_text(written(entries, indent=2), encoding="utf-8")
+            temporary.write_text(written(entries, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         notify(f"'{file}' cannot be written ({error.strerror}): the next run will not know of it.")
 

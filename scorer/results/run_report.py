@@ -225,7 +225,7 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
 
     def to_json(self) -> str:
         """run.json."""
-        return written(self.to_dict(), indent=2)
+        return written(self.to_dict(), indent=2) + "\n"
 
     @classmethod
     def from_json(cls, document: str | bytes) -> RunReport:

@@ -50,12 +50,9 @@ def parse(content: bytes | str, form: type[Form], *, version: int | None = None)
         raise ValueError("values are nested too deeply") from error
 
 
-def written(document: Any, *, indent: int | None = None) -> str:
-    """A document as JSON: in one line, or indented and ended by a line feed."""
-    encoded = msgspec.json.encode(document, enc_hook=_plain)
-    if indent is None:
-        return encoded.decode()
-    return msgspec.json.format(encoded, indent=indent).decode() + "\n"
+def written(document: Any, *, indent: int = 0) -> str:
+    """A document as JSON, indented or in one line, as Python's own `json` writes it."""
+    return msgspec.json.format(msgspec.json.encode(document, enc_hook=_plain), indent=indent).decode()
 
 
 def plain(document: Any) -> Any:

@@ -6,10 +6,10 @@ other ways can thus be compared bit by bit. It is also the fastest model there c
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -41,7 +41,7 @@ def write_bag_model(directory: Path, *, bad_word: str | None = None, classes: in
     files = {
         name: hashlib.sha256((directory / name).read_bytes()).hexdigest() for name in ("model.onnx", "tokenizer.json")
     }
-    contract = dataclasses.replace(
+    contract = msgspec.structs.replace(
         demo.contract, label_names=names, graph_inputs=("input_ids", "attention_mask"), files=files
     )
     (directory / "scorer.json").write_text(contract.to_json())

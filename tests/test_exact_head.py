@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
@@ -34,6 +35,7 @@ from scorer.sources import LeftOut, Shard, Source, plan_source
 from scorer.sources.columns.columns import Columns
 from scorer.sources.formats.columnar import ParquetTable
 from scorer.system.clock import Clock
+from scorer.system.documents import plain
 from scorer.tasks.single_label import SingleLabel
 
 
@@ -100,7 +102,7 @@ def bench(folder: Path, cheap: Logits, exact: Logits, *, rows: int = 700, seed: 
     directory = RunDirectory(folder / "out")
     for made in (directory.path, directory.scores, directory.rejects):
         made.mkdir()
-    writer = ShardWriter(directory, task, pairs=False, keep_text=False, metadata={}, head_ends=rows)
+    writer = ShardWriter(directory, task, pairs=False, keep_text=False, metadata={}, first_ends=rows)
     for _ in writer.write(score_shards(stages, plan.shards)):
         pass
     make = predictor.in_fp32
@@ -136,7 +138,7 @@ def test_a_second_call_goes_on_with_what_is_there(tmp_path: Path) -> None:
     before = exact.rows
     again = made.rescoring.rescore(25, expected_error=0.01)
     assert exact.rows == before
-    assert dataclasses.replace(again, rounds=first.rounds) == first
+    assert msgspec.structs.replace(again, rounds=first.rounds) == first
     assert again.rounds == 0
 
 
@@ -218,20 +220,20 @@ def test_a_run_in_int8_has_the_head_of_a_run_in_fp32(
     assert ranked["row"].head(40).to_list() == expected["row"].head(40).to_list()
     np.testing.assert_allclose(ranked["loss"].head(40), expected["loss"].head(40), atol=1e-5)
     assert report.exact_head is not None
-    assert report.exact_head["exact"] >= 40
-    assert report.exact_head["rescored"] < 600
+    assert report.exact_head.exact >= 40
+    assert report.exact_head.rescored < 600
     assert report.fidelity is not None
     shards = pl.read_parquet(tmp_path / "int8" / "scores" / "shard-*.parquet")
     assert set(shards["precision"]) == {"int8"}
     stored = json.loads((tmp_path / "int8" / "run.json").read_text())
-    assert stored["exact_head"] == dict(report.exact_head)
+    assert stored["exact_head"] == plain(report.exact_head)
     assert set(expected["precision"]) == {"fp32"}
 
 
 def test_a_share_and_none_at_all(int8_model: Path, corpus_file: Path, tmp_path: Path) -> None:
     report = score(config(int8_model, corpus_file, tmp_path / "share", rescore_top="5%"))
     assert report.exact_head is not None
-    assert report.exact_head["asked"] == 30
+    assert report.exact_head.asked == 30
     report = score(config(int8_model, corpus_file, tmp_path / "none", rescore_top="0"))
     assert report.exact_head is None
     assert not list((tmp_path / "none" / "rescored").glob("round-*"))
@@ -280,7 +282,7 @@ def test_int8_scores_are_the_same_in_one_process_in_several_and_in_any_order_of_
             pairs=False,
             keep_text=True,
             metadata=metadata,
-            head_ends=0,
+            first_ends=0,
         )
         for _ in Reversed(job).score(job.work(writer), job.plan.shards, Silence()):
             pass

@@ -20,6 +20,7 @@ from scorer.errors import DataError, LeftOutError, ModelError, OutputError
 from scorer.listener import Silence
 from scorer.model.tokenization import TextEncoder
 from scorer.sources import UnreadableError
+from scorer.system.documents import plain
 
 FILES, ROWS = 5, 120
 Scorer = Callable[..., subprocess.CompletedProcess[str]]
@@ -106,7 +107,7 @@ def test_bad_files_can_be_left_out_and_are_listed(config: RunConfig, data: list[
         ("4.parquet", None, None),
         ("3.parquet", 40, 40),
     ]
-    assert tuple(listed) == report.left_out
+    assert listed == plain(report.left_out)
     assert report.counts.rejected == FILES - 1
 
 
@@ -114,7 +115,7 @@ def test_windows_before_the_damage_are_not_counted(config: RunConfig, data: list
     corrupt_row_group(data[2], 1)
     report = score(dataclasses.replace(config, skip_bad_files=True, shard_rows=120, window_rows=15))
     assert_accounts_for_every_row(config.output, (FILES - 1) * ROWS)
-    assert [(each["start"], each["rows"]) for each in report.left_out] == [(0, 120)]
+    assert [(each.start, each.rows) for each in report.left_out] == [(0, 120)]
     assert report.counts.rejected == FILES - 1
 
 
@@ -225,7 +226,7 @@ def test_a_full_disk_ends_the_run_and_more_room_lets_it_go_on(config: RunConfig,
         assert f"{len(done)} of 15 shards are finished. They are kept" in failed.value.__notes__[0]
         assert not [file for file in config.output.rglob("*") if ".tmp" in file.name]
         subprocess.run(["mount", "-o", "remount,size=4m", str(disk)], check=True)
-        assert score(config).resumed["shards"] == len(done)
+        assert score(config).resumed.shards == len(done)
         assert_accounts_for_every_row(config.output, FILES * ROWS)
 
 
@@ -245,7 +246,7 @@ def test_a_disk_that_is_full_when_the_ranking_is_made_keeps_all_shards(config: R
             score(config, Filling())
         assert finished_shards(config.output) == list(range(15))
         (disk / "filler").unlink()
-        assert score(config).resumed["shards"] == 15
+        assert score(config).resumed.shards == 15
         assert_accounts_for_every_row(config.output, FILES * ROWS)
 
 

@@ -48,7 +48,7 @@ def test_the_same_command_goes_on_where_its_output_lies_in_the_data_folder(
     assert score(config).scoring_s == pytest.approx(first.scoring_s, abs=1e-3)  # the report of the first
     (config.output / "run.json").unlink()
     (config.output / "ranked.parquet").unlink()
-    assert score(config).resumed["shards"] == 1
+    assert score(config).resumed.shards == 1
     said: list[str] = []
     assert files_of(data, said) == ["train.csv"]
     assert any("results of scorer" in each for each in said)

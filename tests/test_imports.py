@@ -39,7 +39,8 @@ def test_the_probe_sees_a_heavy_import() -> None:
 
 def test_importing_the_package_imports_none_of_its_tools() -> None:
     code = (
-        "import sys, scorer; before = {'numpy', 'polars', 'pyarrow', 'onnxruntime', 'rich', 'click'} & set(sys.modules)"
+        "import sys, scorer; before = {'numpy', 'polars', 'pyarrow', 'onnxruntime', 'rich', 'click', "
+        "'msgspec', 'filelock'} & set(sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code + "; print(sorted(before))"], capture_output=True, text=True, check=True
@@ -52,7 +53,7 @@ def test_help_needs_click_alone(command: list[str]) -> None:
     code = (
         f"import sys; sys.argv = ['scorer', *{command!r}, '--help']\nfrom scorer.cli.main import main\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
-        "print(sorted({'numpy', 'polars', 'pyarrow', 'onnxruntime', 'rich'} & set(sys.modules)))"
+        "print(sorted({'numpy', 'polars', 'pyarrow', 'onnxruntime', 'rich', 'msgspec', 'filelock'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"

@@ -142,7 +142,7 @@ def test_files_joined_broken_killed_and_shared_out_give_the_ranking_of_one_file(
         for config in (several, interrupted):
             report = score(config)
             assert report.counts.read == report.counts.scored + report.counts.rejected == len(kept)
-            assert sorted((each["name"], each["start"], each["rows"]) for each in report.left_out) == sorted(
+            assert sorted((each.name, each.start, each.rows) for each in report.left_out) == sorted(
                 (str(files[index]), start, min(shard, sizes[index] - start))
                 for index in bad
                 for start in range(0, sizes[index], shard)
@@ -182,8 +182,8 @@ def test_workers_leave_a_bad_small_file_out_and_score_its_neighbours(
     reports: list[Any] = [score(alone), score(several, listener)]
     for report in reports:
         assert report.counts.read == 111
-        assert {each["name"] for each in report.left_out} == {str(files[index]) for index in (4, 5, 33)}
-        assert not any(each["ends_shard"] for each in report.left_out)
+        assert {each.name for each in report.left_out} == {str(files[index]) for index in (4, 5, 33)}
+        assert not any(each.ends_shard for each in report.left_out)
     assert_equal_results(alone.output, several.output)
     assert listener.rows == 111
 

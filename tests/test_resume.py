@@ -19,6 +19,7 @@ from scorer import RunConfig, score
 from scorer.errors import DataError, OutputError, RunInterrupted, ScorerError
 from scorer.listener import Silence
 from scorer.schema import LOCK_FILE, RUN_FILE
+from scorer.system.documents import plain
 from scorer.system.lock import locked
 
 
@@ -83,8 +84,8 @@ def assert_like_an_undisturbed_run(config: RunConfig) -> None:
     for name, frame in results(whole.output).items():
         assert results(config.output)[name].equals(frame), name
     report = json.loads((config.output / RUN_FILE).read_text())
-    assert report["counts"] == dataclasses.asdict(expected.counts)
-    assert report["agreement"] == expected.agreement
+    assert report["counts"] == plain(expected.counts)
+    assert report["agreement"] == plain(expected.agreement)
     assert report["counts"]["read"] == report["counts"]["scored"] + report["counts"]["rejected"]
     assert not [path for path in config.output.rglob("*") if ".tmp" in path.name or path.name == LOCK_FILE]
 
@@ -97,7 +98,7 @@ def test_an_interrupted_run_goes_on_and_ends_like_an_undisturbed_one(after: int,
     listener = Hearing()
     report = score(config, listener)
     assert listener.heard(f"Going on with an earlier run: {len(done)} of 6 shards are finished.") == ended.kept
-    assert report.resumed["shards"] == len(done)
+    assert report.resumed.shards == len(done)
     assert {name: stamp for name, stamp in parts(config).items() if name in done} == done
     assert_like_an_undisturbed_run(config)
 
@@ -129,7 +130,7 @@ def test_a_run_ended_while_ranking_scores_nothing_again(config: RunConfig, monke
             score(config)
     done = parts(config)
     assert len(done) == 6
-    assert score(config).resumed["shards"] == 6
+    assert score(config).resumed.shards == 6
     assert parts(config) == done
     assert_like_an_undisturbed_run(config)
 
@@ -147,7 +148,7 @@ def test_a_finished_run_is_not_done_again(config: RunConfig) -> None:
 def test_overwrite_starts_afresh(config: RunConfig) -> None:
     interrupted(config, 330)
     listener = Hearing()
-    assert score(dataclasses.replace(config, overwrite=True), listener).resumed["shards"] == 0
+    assert score(dataclasses.replace(config, overwrite=True), listener).resumed.shards == 0
     assert not listener.heard("Going on")
     assert_like_an_undisturbed_run(config)
 
@@ -211,7 +212,7 @@ def test_another_run_is_refused_and_what_differs_is_named(
 def test_options_that_change_no_score_may_change(config: RunConfig) -> None:
     interrupted(config, 330)
     report = score(dataclasses.replace(config, threads=1))
-    assert report.resumed["shards"] > 0
+    assert report.resumed.shards > 0
     assert_like_an_undisturbed_run(config)
 
 

@@ -125,7 +125,7 @@ def run(file: Path, output: Path, task: Callable[[Source], Task], predictor: Pre
     for made in (directory.path, directory.scores, directory.rejects):
         made.mkdir()
     settled = task(source)
-    writer = ShardWriter(directory, settled, pairs=False, keep_text=True, metadata={"label_names": NAMES}, head_ends=0)
+    writer = ShardWriter(directory, settled, pairs=False, keep_text=True, metadata={"label_names": NAMES}, first_ends=0)
     work = Work(source, settled, lambda _number, _threads: predictor, writer, window_rows=32, skip_bad_files=False)
     told = list(engine.score(work, plan.shards, Silence()))
     rank(directory.path)

@@ -129,7 +129,7 @@ def test_a_shard_that_brings_down_two_workers_is_named(config: RunConfig) -> Non
         ended.set()
         killer.join()
     assert not workers()
-    done = score(dataclasses.replace(config, workers=1)).resumed["shards"]
+    done = score(dataclasses.replace(config, workers=1)).resumed.shards
     assert 2 <= done < 12
 
 
@@ -146,7 +146,7 @@ def test_workers_go_on_with_what_one_process_began_and_the_reverse(config: RunCo
             score(run, Interrupting())
         assert not workers()
         assert not [file for file in run.output.rglob("*") if ".tmp" in file.name]
-        assert 0 < score(dataclasses.replace(run, workers=second)).resumed["shards"] < 12
+        assert 0 < score(dataclasses.replace(run, workers=second)).resumed.shards < 12
     assert_equal_runs(tmp_path / "run-1", tmp_path / "run-2")
 
 
@@ -188,7 +188,7 @@ def test_bad_files_are_left_out_by_workers_too(config: RunConfig) -> None:
             os.utime(broken, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
     report = score(dataclasses.replace(config, workers=2, skip_bad_files=True), Breaking())
-    assert [(each["start"], each["rows"]) for each in report.left_out] == [(150, 50)]
+    assert [(each.start, each.rows) for each in report.left_out] == [(150, 50)]
     assert report.counts.read == report.counts.scored + report.counts.rejected == 550
 
 

@@ -30,6 +30,7 @@ def read_label_map(file: Path) -> dict[str, Target]:
         raw = file.read_bytes()
         text = raw.decode(_BYTE_ORDER_MARKS.get(raw[:2], "utf-8-sig"))
         document = json.loads(text, object_pairs_hook=_without_repeats)
+        json.dumps(document, ensure_ascii=False).encode()  # half of a surrogate pair is no text
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"cannot read --label-map '{file}': {error}. It must hold {_SHAPE}.") from error
     if not isinstance(document, dict) or not document:

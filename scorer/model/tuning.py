@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from scorer.arithmetic.batching import Batch, Encoded, batches
@@ -24,6 +24,7 @@ from scorer.model.classifier import OnnxClassifier
 from scorer.model.inference import infer
 from scorer.model.model_directory import ModelDirectory
 from scorer.model.session import installed_onnxruntime
+from scorer.system.documents import parse, written
 from scorer.system.files import replacing
 
 TUNING_FILE = "tuning.json"
@@ -40,8 +41,7 @@ CLEARLY_FASTER = 1.05
 MEDIAN_LENGTH, LENGTH_SPREAD = 40, 0.6
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(msgspec.Struct, frozen=True):
     """How batches are computed.
 
     Attributes:
@@ -105,7 +105,7 @@ def choose_setting(
     """
     default = default_setting(device, threads)
     if max_batch_tokens is not None:
-        return dataclasses.replace(default, max_batch_tokens=max_batch_tokens)
+        return Setting(default.streams, default.session_threads, max_batch_tokens)
     return kept_setting(model, device, threads) or default
 
 
@@ -174,10 +174,14 @@ def tune(
 
 def kept_setting(model: ModelDirectory, device: str, threads: int) -> Setting | None:
     """What an earlier probe on this machine found, or None."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        entries = json.loads((model.path / TUNING_FILE).read_text(encoding="utf-8"))
-        return Setting(**entries[_key(model, device, threads)])
-    return None
+    return _kept(model).get(_key(model, device, threads))
+
+
+def _kept(model: ModelDirectory) -> dict[str, Setting]:
+    """The answers beside a model, by machine; none where the file is not there or damaged."""
+    with contextlib.suppress(OSError, ValueError):
+        return parse((model.path / TUNING_FILE).read_bytes(), dict[str, Setting])
+    return {}
 
 
 def _candidates(device: str, threads: int, session_threads: int) -> Iterator[Setting]:
@@ -218,13 +222,10 @@ def _texts(tokens: int, longest: int) -> Encoded:
 
 def _keep(model: ModelDirectory, device: str, threads: int, best: Setting, notify: Callable[[str], None]) -> None:
     file = model.path / TUNING_FILE
-    entries: dict[str, Any] = {}
-    with contextlib.suppress(OSError, ValueError):
-        entries = dict(json.loads(file.read_text(encoding="utf-8")))
-    entries[_key(model, device, threads)] = dataclasses.asdict(best)
+    entries = _kept(model) | {_key(model, device, threads): best}
     try:
         with replacing(file) as temporary:
-            temporary.write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
+            temporary.write_text(written(entries, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         notify(f"'{file}' cannot be written ({error.strerror}): the next run will not know of it.")
 

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pyarrow.parquet as pq
 
 from scorer import schema
@@ -64,11 +65,12 @@ def merge(runs: Sequence[Path], output: Path, by: RankedBy, top: int | None, lis
 def _part(path: Path) -> _Part:
     directory = RunDirectory(path)
     try:
-        manifest = Manifest.from_json(directory.manifest_file.read_text(encoding="utf-8"))
-        report = RunReport.from_json(directory.run_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        manifest = Manifest.from_json(directory.manifest_file.read_bytes())
+        report = RunReport.from_json(directory.run_file.read_bytes())
+    except (OSError, ValueError) as error:
+        fault = "" if isinstance(error, OSError) else f" that this scorer can read ({error})"
         raise DataError(
-            f"'{path}' holds no finished run. Finish it with the `scorer run` that began it, then rank again."
+            f"'{path}' holds no finished run{fault}. Finish it with the `scorer run` that began it, then rank again."
         ) from error
     return _Part(directory, manifest, report)
 
@@ -102,7 +104,7 @@ def _joined(parts: Sequence[_Part], output: Path, listener: Listener) -> RunRepo
     rows = sum(parts[0].manifest.plan.label_counts.values())
     if tally.read < rows:
         listener.warning(f"the parts hold {tally.read:,} of the data's {rows:,} rows.")
-    return dataclasses.replace(
+    return msgspec.structs.replace(
         first,
         output=output,
         counts=Counts.of(tally),

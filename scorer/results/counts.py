@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+
+import msgspec
 
 from scorer.pipeline.stages import ScoredWindow
+from scorer.sources import LeftOut, Shard
 from scorer.tasks.task import Task
 
-# Rows at the head of a run whose given and predicted labels are compared.
-HEAD_ROWS = 8_192
+# Rows at the beginning of a run whose given and predicted labels are compared.
+FIRST_ROWS = 8_192
 
-_SUMS = ("read", "scored", "distinct", "truncated", "tokens", "padded_tokens", "head_rows")
+_SUMS = ("read", "scored", "distinct", "truncated", "tokens", "padded_tokens", "first_rows")
 
 
 @dataclasses.dataclass(slots=True)
@@ -31,9 +33,9 @@ class Tally:
         truncated: scored rows whose text was cut.
         tokens: real tokens that inference computed.
         padded_tokens: tokens that inference computed, padding included.
-        head_rows: rows read that belong to the head of the run.
+        first_rows: rows read that are among the run's first.
         reasons: rejected rows by reason.
-        confusion: scored rows of the head by given and predicted class.
+        confusion: scored rows among the first by given and predicted class.
     """
 
     read: int = 0
@@ -42,14 +44,14 @@ class Tally:
     truncated: int = 0
     tokens: int = 0
     padded_tokens: int = 0
-    head_rows: int = 0
+    first_rows: int = 0
     reasons: Counter[str] = dataclasses.field(default_factory=Counter)
     confusion: Counter[tuple[int, int]] = dataclasses.field(default_factory=Counter)
 
     @classmethod
-    def of(cls, scored: ScoredWindow, task: Task, head_ends: int) -> Tally:
-        """Counts of one window; rows before row `head_ends` are the run's head."""
-        in_head = scored.records.column("row").to_numpy() < head_ends  # bool [W]
+    def of(cls, scored: ScoredWindow, task: Task, first_ends: int) -> Tally:
+        """Counts of one window; rows before row `first_ends` are the run's first."""
+        among_first = scored.records.column("row").to_numpy() < first_ends  # bool [W]
         outputs = scored.outputs
         return cls(
             read=scored.records.num_rows + scored.rejects.num_rows,
@@ -58,9 +60,9 @@ class Tally:
             truncated=int(outputs.truncated.sum()),
             tokens=outputs.tokens,
             padded_tokens=outputs.padded_tokens,
-            head_rows=int(in_head.sum() + (scored.rejects.column("row").to_numpy() < head_ends).sum()),
+            first_rows=int(among_first.sum() + (scored.rejects.column("row").to_numpy() < first_ends).sum()),
             reasons=Counter(scored.rejects.column("reason").to_pylist()),
-            confusion=task.confusion(scored.columns, in_head),
+            confusion=task.confusion(scored.columns, among_first),
         )
 
     def __iadd__(self, other: Tally) -> Tally:
@@ -75,19 +77,44 @@ class Tally:
         """Rows that cannot be scored."""
         return self.reasons.total()
 
-    def to_dict(self) -> dict[str, Any]:
-        """The counts as plain JSON values."""
-        sums: dict[str, Any] = {name: getattr(self, name) for name in _SUMS}
-        confusion: Sequence[Sequence[int]] = [[*pair, rows] for pair, rows in sorted(self.confusion.items())]
-        return {**sums, "reasons": dict(self.reasons), "confusion": confusion}
+
+class ShardCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a finished shard says of itself, in the metadata of its scores; see `Tally` for the counts.
+
+    Attributes:
+        first_row: first row of the shard as it was planned.
+        left_out: planned rows that could not be read.
+        confusion: scored rows among the first: given class, predicted class, rows.
+    """
+
+    first_row: int
+    left_out: tuple[LeftOut, ...]
+    read: int
+    scored: int
+    distinct: int
+    truncated: int
+    tokens: int
+    padded_tokens: int
+    first_rows: int
+    reasons: Mapping[str, int]
+    confusion: tuple[tuple[int, int, int], ...]
 
     @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> Tally:
-        """Counts from `to_dict`.
+    def of(cls, shard: Shard, tally: Tally) -> ShardCounts:
+        """The counts of a shard that is scored."""
+        return cls(
+            first_row=shard.first_row,
+            left_out=shard.left_out,
+            **{name: getattr(tally, name) for name in _SUMS},
+            reasons=tally.reasons,
+            confusion=tuple((*pair, rows) for pair, rows in sorted(tally.confusion.items())),
+        )
 
-        Raises:
-            KeyError, TypeError, ValueError: the document is none.
-        """
-        confusion = {(int(given), int(predicted)): int(rows) for given, predicted, rows in document["confusion"]}
-        sums = {name: int(document[name]) for name in _SUMS}
-        return cls(**sums, reasons=Counter(document["reasons"]), confusion=Counter(confusion))
+    @property
+    def tally(self) -> Tally:
+        """The counts, to add up."""
+        return Tally(
+            **{name: getattr(self, name) for name in _SUMS},
+            reasons=Counter(self.reasons),
+            confusion=Counter({(given, predicted): rows for given, predicted, rows in self.confusion}),
+        )

@@ -7,19 +7,40 @@ one stopped, by the earlier plan; a run that finds another refuses and names wha
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import msgspec
 
 from scorer.config import RunConfig, options_that_decide
 from scorer.errors import DataError
 from scorer.model.model_directory import ModelDirectory
 from scorer.sources import LeftOut, Plan, Shard, Source, Span
-from scorer.sources.storage.table import Place
+from scorer.system.documents import parse, plain, written
 
 FORMAT_VERSION = 2
 # Differences that a message names.
 MOST_NAMED = 5
+
+
+class _Shard(msgspec.Struct, frozen=True, array_like=True):
+    index: int
+    first_row: int
+    spans: tuple[Span, ...]
+
+
+class _Plan(msgspec.Struct, frozen=True):
+    shards: tuple[_Shard, ...]
+    label_counts: tuple[tuple[str | None, int], ...]  # no object, for which a key must be a string
+    left_out: tuple[LeftOut, ...]
+
+
+class _Document(msgspec.Struct, frozen=True, kw_only=True):
+    """manifest.json."""
+
+    format_version: int = FORMAT_VERSION
+    fingerprint: Mapping[str, Any]
+    plan: _Plan
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -27,7 +48,7 @@ class Manifest:
     """A run's fingerprint and plan.
 
     Attributes:
-        fingerprint: plain JSON values by name; equal fingerprints give equal shards.
+        fingerprint: plain JSON values by name, to be compared; equal fingerprints give equal shards.
         plan: the shards.
     """
 
@@ -36,38 +57,20 @@ class Manifest:
 
     def to_json(self) -> str:
         """manifest.json."""
-        plan = {
-            "shards": [[shard.index, shard.first_row, shard.spans] for shard in self.plan.shards],
-            "label_counts": list(self.plan.label_counts.items()),  # a key may be null
-            "left_out": [dataclasses.asdict(left_out) for left_out in self.plan.left_out],
-        }
-        document = {"format_version": FORMAT_VERSION, "fingerprint": self.fingerprint, "plan": plan}
-        return json.dumps(document, ensure_ascii=False) + "\n"
+        shards = tuple(_Shard(shard.index, shard.first_row, shard.spans) for shard in self.plan.shards)
+        plan = _Plan(shards, tuple(self.plan.label_counts.items()), self.plan.left_out)
+        return written(_Document(fingerprint=self.fingerprint, plan=plan)) + "\n"
 
     @classmethod
-    def from_json(cls, document: str) -> Manifest:
-        """Parse a manifest.
+    def from_json(cls, document: str | bytes) -> Manifest:
+        """Parse manifest.json.
 
         Raises:
-            ValueError, TypeError, KeyError: the document is no manifest of this version.
+            ValueError: the document is no manifest of this version; the message names the place.
         """
-        fields = json.loads(document)
-        if fields["format_version"] != FORMAT_VERSION:
-            raise ValueError(f"format_version is {fields['format_version']!r}, this scorer reads {FORMAT_VERSION}")
-        counts: dict[str | None, int] = dict(fields["plan"]["label_counts"])
-        shards = tuple(map(_shard, fields["plan"]["shards"]))
-        left_out = tuple(LeftOut(**values) for values in fields["plan"]["left_out"])
-        return cls(dict(fields["fingerprint"]), Plan(shards, counts, left_out))
-
-
-def _shard(values: Sequence[Any]) -> Shard:
-    index, first_row, spans = values
-    return Shard(index, first_row, tuple(map(_span, spans)))
-
-
-def _span(values: Sequence[Any]) -> Span:
-    table, start, rows, first_row, place = values
-    return Span(table, start, rows, first_row, None if place is None else Place(*place))
+        read = parse(document, _Document, version=FORMAT_VERSION)
+        shards = tuple(Shard(shard.index, shard.first_row, shard.spans) for shard in read.plan.shards)
+        return cls(read.fingerprint, Plan(shards, dict(read.plan.label_counts), read.plan.left_out))
 
 
 def fingerprint_of(
@@ -90,12 +93,12 @@ def fingerprint_of(
         "model": dict(model.contract.files),
         "max_length": max_length,
         "label_map": label_map,
-        "columns": dataclasses.asdict(source.columns),
+        "columns": source.columns,
         "versions": decisive_versions,
         **options,
         "data": [[table.name, table.identity()] for table in source.tables],
     }
-    return dict(json.loads(json.dumps(fingerprint)))  # as it will come back from the file
+    return dict(plain(fingerprint))  # as it will come back from the file
 
 
 def differences(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -128,7 +131,7 @@ def refuse_changed_data(fingerprint: Mapping[str, Any], source: Source) -> None:
     Raises:
         DataError: a file was changed, or is gone.
     """
-    now = json.loads(json.dumps([[table.name, table.identity()] for table in source.tables]))
+    now = plain([[table.name, table.identity()] for table in source.tables])
     if now != fingerprint["data"]:
         changed = _data_differences(fingerprint["data"], now)
         raise DataError(

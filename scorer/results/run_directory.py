@@ -6,11 +6,10 @@ A file here is whole or not there. A shard counts as done when its scores exist;
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,19 +17,13 @@ import pyarrow.parquet as pq
 from scorer import schema
 from scorer.config import PAGE_FILE
 from scorer.errors import OutputError
-from scorer.results.counts import Tally
+from scorer.results.counts import ShardCounts
 from scorer.results.manifest import Manifest, differences
-from scorer.sources import LeftOut, Shard
+from scorer.sources import Shard
+from scorer.system.documents import parse
 from scorer.system.files import remove_unfinished, replacing, writing
 from scorer.system.lock import locked
 from scorer.system.urls import is_url, without_secrets
-
-
-class Finished(NamedTuple):
-    """A shard that is done: its counts, and what was left out of it."""
-
-    tally: Tally
-    left_out: tuple[LeftOut, ...]
 
 
 class RunDirectory:
@@ -104,14 +97,18 @@ class RunDirectory:
             earlier = [item for item in self._results() if item.is_file() or (item.is_dir() and any(item.iterdir()))]
             if not earlier:
                 return None
+            state = "results of an earlier run" if self.run_file.exists() else "an unfinished run"
+            fault = f"no {schema.MANIFEST_FILE} that tells what it was made from"
             try:
-                return Manifest.from_json(self.manifest_file.read_text(encoding="utf-8"))
-            except (OSError, ValueError, TypeError, KeyError) as error:
-                state = "results of an earlier run" if self.run_file.exists() else "an unfinished run"
-                raise OutputError(
-                    f"'{self.path}' holds {state} ({earlier[0].name}), and no {schema.MANIFEST_FILE} that tells what "
-                    "it was made from. Give another --output, or --overwrite to replace it."
-                ) from error
+                return Manifest.from_json(self.manifest_file.read_bytes())
+            except FileNotFoundError:
+                pass
+            except (OSError, ValueError) as error:
+                fault = f"its {schema.MANIFEST_FILE}, which tells what it was made from, cannot be read ({error})"
+            raise OutputError(
+                f"'{self.path}' holds {state} ({earlier[0].name}), and {fault}. Give another --output, or --overwrite "
+                "to replace it."
+            )
 
     def refuse_another_run(self, earlier: Manifest | None, fingerprint: Mapping[str, Any]) -> None:
         """Check that an earlier run was this very run.
@@ -167,7 +164,7 @@ class RunDirectory:
 
     def done(
         self, shards: tuple[Shard, ...], notify: Callable[[str], None], *, skip_bad_files: bool
-    ) -> dict[int, Finished]:
+    ) -> dict[int, ShardCounts]:
         """The finished shards by index; a damaged one is removed, so that it is scored again.
 
         Args:
@@ -247,16 +244,15 @@ def in_order(parts: Iterable[Path]) -> list[Path]:
     return sorted(parts, key=lambda part: (len(part.name), part.name))
 
 
-def _finished(scores: Path, rejects: Path, shard: Shard) -> Finished:
+def _finished(scores: Path, rejects: Path, shard: Shard) -> ShardCounts:
     """What a finished shard says of itself; raises ValueError and kin where its files do not bear it out."""
     metadata = pq.read_metadata(scores.absolute())
-    document = json.loads((metadata.metadata or {})[schema.TALLY_KEY.encode()])
-    tally = Tally.from_dict(document)
-    left_out = tuple(LeftOut(**each) for each in document["left_out"])
-    rows = tally.read + sum(each.rows or 0 for each in left_out)
+    counts = parse((metadata.metadata or {})[schema.TALLY_KEY.encode()], ShardCounts)
+    tally = counts.tally
+    rows = tally.read + sum(each.rows or 0 for each in counts.left_out)
     rejected = pq.read_metadata(rejects.absolute()).num_rows if tally.rejected else 0
     if (rows, tally.scored, tally.rejected) != (shard.rows, metadata.num_rows, rejected):
         raise ValueError(f"it holds {metadata.num_rows:,} scores and {rejected:,} rejects for {shard.rows:,} rows")
-    if document["first_row"] != shard.first_row:
-        raise ValueError(f"it holds the rows from {document['first_row']:,} on, not from {shard.first_row:,}")
-    return Finished(tally, left_out)
+    if counts.first_row != shard.first_row:
+        raise ValueError(f"it holds the rows from {counts.first_row:,} on, not from {shard.first_row:,}")
+    return counts

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,10 @@ import pyarrow as pa
 
 from scorer import schema
 from scorer.pipeline.stages import ScoredWindow
-from scorer.results.counts import Tally
+from scorer.results.counts import ShardCounts, Tally
 from scorer.results.run_directory import RunDirectory
 from scorer.sources import Shard
+from scorer.system.documents import written
 from scorer.system.files import replacing, writing
 from scorer.tasks.task import Task
 
@@ -44,7 +44,7 @@ class ShardWriter:
         pairs: whether texts are pairs.
         keep_text: whether texts are written.
         metadata: document put into every file's metadata.
-        head_ends: rows before this one are the run's head; see `Tally`.
+        first_ends: rows before this one are the run's first; see `Tally`.
 
     Attributes:
         scores_schema: schema of the scores, with metadata.
@@ -59,10 +59,10 @@ class ShardWriter:
         pairs: bool,
         keep_text: bool,
         metadata: Mapping[str, Any],
-        head_ends: int,
+        first_ends: int,
     ) -> None:
         self._directory = directory
-        self._head_ends, self._task = head_ends, task
+        self._first_ends, self._task = first_ends, task
         document = schema.file_metadata(metadata)
         scores = schema.scores_schema(task.fields, pairs=pairs, keep_text=keep_text)
         self.scores_schema = scores.with_metadata(document)
@@ -79,7 +79,7 @@ class ShardWriter:
             with self._shard(shard, tally) as write:
                 while True:
                     write(window)
-                    counts = Tally.of(window, self._task, self._head_ends)
+                    counts = Tally.of(window, self._task, self._first_ends)
                     tally += counts
                     if window.ends_shard:
                         break
@@ -107,12 +107,7 @@ class ShardWriter:
                     rejects.write_batch(self._rejects_batch(window))
 
             yield write
-            document = {
-                "first_row": shard.first_row,
-                "left_out": [dataclasses.asdict(each) for each in shard.left_out],
-                **tally.to_dict(),
-            }
-            scores.add_key_value_metadata({schema.TALLY_KEY: json.dumps(document)})
+            scores.add_key_value_metadata({schema.TALLY_KEY: written(ShardCounts.of(shard, tally))})
 
     def write_rescored(self, file: Path, windows: Iterator[ScoredWindow]) -> int:
         """Write the scores of some rows of any shards into one file; returns their number.

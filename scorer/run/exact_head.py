@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
@@ -30,9 +29,11 @@ from scorer.pipeline.loop import score_shards
 from scorer.pipeline.stages import Stages
 from scorer.predictors.predictor import Predictor
 from scorer.results.run_directory import RunDirectory
+from scorer.results.run_report import ExactHead
 from scorer.results.shard_writer import ShardWriter
 from scorer.sources import Shard, UnreadableError, without_unreadable
 from scorer.system.clock import Clock
+from scorer.system.documents import parse, written
 
 # How many times the largest error seen a row that was not scored again may be off.
 SAFETY = 1.5
@@ -40,29 +41,6 @@ SAFETY = 1.5
 PILOT_ONE_IN = 128
 PILOT_ROWS = (64, 512)
 PILOT_FILE = "pilot.json"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ExactHead:
-    """What was scored again.
-
-    Attributes:
-        asked: rows of the head that should be exact.
-        exact: rows of the head that are, by the errors measured.
-        rescored: rows that were scored again.
-        largest_error: the most by which the cheap model put a row too low, on the task's scale (`Task.coordinate`).
-        lowest_loss: in nats; no row with a cheap loss below it was scored again.
-        overlap: share of the exact head that the cheap ranking has in its head of the same size.
-        rounds: how often it went further down.
-    """
-
-    asked: int
-    exact: int
-    rescored: int
-    largest_error: float
-    lowest_loss: float
-    overlap: float
-    rounds: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -133,8 +111,8 @@ class Rescoring:
             ParityError: it does not, and `allow_low_fidelity` is not set.
         """
         file = self._directory.rescored / PILOT_FILE
-        with contextlib.suppress(OSError, ValueError, TypeError):
-            return Fidelity(**json.loads(file.read_text(encoding="utf-8")))
+        with contextlib.suppress(OSError, ValueError):
+            return parse(file.read_bytes(), Fidelity)
         cheap = exact = np.empty(0, dtype=np.float32)
         for shard in self._shards:
             cheap, exact = self._sample(shard)
@@ -150,7 +128,7 @@ class Rescoring:
                 "with an export in fp32, or give --allow-low-fidelity: the head would still be scored again in fp32."
             )
         self._directory.rescored.mkdir(exist_ok=True)
-        self._directory.write_text(file, json.dumps(dataclasses.asdict(fidelity)) + "\n")
+        self._directory.write_text(file, written(fidelity) + "\n")
         return fidelity
 
     def _sample(self, shard: Shard) -> tuple[FloatArray, FloatArray]:

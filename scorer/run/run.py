@@ -11,19 +11,19 @@ report    run.json, written last: a directory with it holds a finished run
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import time
 from typing import Any
+
+import msgspec
 
 from scorer.config import RunConfig, options_that_decide
 from scorer.errors import DataError, NothingScoredError, RunInterrupted, ScorerError
 from scorer.listener import Listener, Silence
 from scorer.model.session import installed_onnxruntime
 from scorer.ranking.rank import gather_rejects, rank
-from scorer.results.counts import HEAD_ROWS, Tally
+from scorer.results.counts import FIRST_ROWS, ShardCounts, Tally
 from scorer.results.manifest import refuse_changed_data
-from scorer.results.run_directory import Finished
-from scorer.results.run_report import Counts, RunReport, options_of, versions
+from scorer.results.run_report import Counts, FirstAgreement, ReportedModel, Resumed, RunReport, options_of, versions
 from scorer.results.shard_writer import ShardWriter, Written
 from scorer.run.engines.engine import Engine
 from scorer.run.engines.local import ThisProcess
@@ -32,6 +32,7 @@ from scorer.run.exact_head import Rescoring
 from scorer.run.setup.prepare import Job, prepare
 from scorer.schema import REJECT_REASONS
 from scorer.sources import LeftOut
+from scorer.system.documents import plain
 
 
 def score(config: RunConfig, listener: Listener | None = None) -> RunReport:
@@ -74,13 +75,13 @@ def score(config: RunConfig, listener: Listener | None = None) -> RunReport:
 class _Progress:
     """How far a run is: the shards that are done and what was counted in them."""
 
-    def __init__(self, job: Job, done: dict[int, Finished], listener: Listener) -> None:
+    def __init__(self, job: Job, done: dict[int, ShardCounts], listener: Listener) -> None:
         self.job, self.listener = job, listener
         self.left = [shard for shard in job.plan.shards if shard.index not in done]
         self.tally = Tally()
         for finished in done.values():
             self.tally += finished.tally
-        self.earlier = {"shards": len(done), "scored": self.tally.scored, "tokens": self.tally.tokens}
+        self.earlier = Resumed(shards=len(done), scored=self.tally.scored, tokens=self.tally.tokens)
         self.shards_done = len(done)
         self._begun: dict[int, Tally] = {}  # of shards that are not finished, by index
         self.left_out = [*job.data.source.left_out, *job.plan.left_out]
@@ -111,7 +112,7 @@ class _Progress:
         if told.ends_shard:
             self.tally += self._begun.pop(told.shard.index)
             self.shards_done += 1
-        if not self._looked and self._counted().head_rows >= min(HEAD_ROWS, self.job.plan.rows):
+        if not self._looked and self._counted().first_rows >= min(FIRST_ROWS, self.job.plan.rows):
             self.look()
 
     def _counted(self) -> Tally:
@@ -175,17 +176,12 @@ def _score_and_rank(progress: _Progress, started: float) -> RunReport:
         max_batch_tokens=job.session.setting.max_batch_tokens,
         max_length=job.model.max_length,
         labels=job.data.task.description,
-        columns=dataclasses.asdict(job.data.source.columns),
-        agreement={
-            "rows": agreement.rows,
-            "share": round(agreement.share, 4),
-            "chance": round(agreement.chance, 4),
-            "best_share": round(agreement.best_share, 4),
-        },
-        fidelity=None if fidelity is None else dataclasses.asdict(fidelity),
-        exact_head=None if exact_head is None else dataclasses.asdict(exact_head),
+        columns=job.data.source.columns,
+        agreement=FirstAgreement.of(agreement),
+        fidelity=fidelity,
+        exact_head=exact_head,
         warnings=tuple(progress.warnings),
-        left_out=tuple(dataclasses.asdict(left_out) for left_out in progress.left_out),
+        left_out=tuple(progress.left_out),
         **_identity(job),
     )
     job.directory.write_text(job.directory.run_file, report.to_json())
@@ -236,46 +232,35 @@ def _writer(job: Job) -> ShardWriter:
         job.data.task,
         pairs=columns.text_pair is not None,
         keep_text=job.config.keep_text,
-        metadata={
-            "label_names": label_names,
-            "columns": dataclasses.asdict(columns),
-            **_identity(job),
-        },
-        head_ends=job.plan.shards[0].first_row + HEAD_ROWS,
+        metadata=plain({"label_names": label_names, "columns": columns, **_identity(job)}),
+        first_ends=job.plan.shards[0].first_row + FIRST_ROWS,
     )
 
 
 def _identity(job: Job) -> dict[str, Any]:
     """Model, options and versions, as run.json and every file's metadata carry them."""
-    contract = job.model.contract
     return {
-        "model": {
-            "sha256": job.model.directory.model_hash,
-            "source": contract.source,
-            "revision": contract.revision,
-            "precision": contract.precision,
-            "optimize": contract.optimize,
-        },
+        "model": ReportedModel.of(job.model.directory),
         "options": options_of(job.config),
         "versions": versions(installed_onnxruntime()),
     }
 
 
-def _finished(job: Job, done: dict[int, Finished]) -> RunReport | None:
+def _finished(job: Job, done: dict[int, ShardCounts]) -> RunReport | None:
     """The report of a run that left nothing to do, or None."""
     try:
-        report = RunReport.from_json(job.directory.run_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError, KeyError):
+        report = RunReport.from_json(job.directory.run_file.read_bytes())
+    except (OSError, ValueError):
         return None
-    asked, left_out = options_of(job.config), {each["shard"] for each in report.left_out if each["ends_shard"]}
+    left_out = {each.shard for each in report.left_out if each.ends_shard}
     missing = {shard.index for shard in job.plan.shards} - done.keys() - left_out
     if (
         missing
         or not job.directory.ranked.exists()
-        or any(report.options.get(name) != asked[name] for name in options_that_decide("ranking"))
+        or any(getattr(report.options, name) != getattr(job.config, name) for name in options_that_decide("ranking"))
     ):
         return None
-    return dataclasses.replace(report, output=job.config.output)
+    return msgspec.structs.replace(report, output=job.config.output)
 
 
 def _raise_all_rejected(job: Job, tally: Tally) -> None:

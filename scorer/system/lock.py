@@ -7,16 +7,36 @@ the file holds (process, host, time) is for the message alone. A file system tha
 from __future__ import annotations
 
 import contextlib
-import json
+import errno
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from scorer.errors import OutputError
+from scorer.system.documents import parse, written
 from scorer.system.files import writing
+
+# How long a lock is asked for: an owner that ends takes the file away, and whoever had it open must open it anew.
+PATIENCE_S = 0.2
+# What a file system that knows no locks answers.
+_NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
+# Windows keeps others from reading the byte that is locked, the first. So the owner is written behind a blank.
+_LOCKED = b" "
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """Who holds a lock."""
+
+    pid: int
+    host: str
+    since: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}, since {self.since}"
 
 
 @contextlib.contextmanager
@@ -26,58 +46,48 @@ def locked(file: Path) -> Iterator[str | None]:
     Raises:
         OutputError: another process holds the lock, or the file cannot be written.
     """
+    died: list[str] = []
     with writing(file.parent):
-        descriptor = _acquire(file)
+        release = _acquire(file, died)
     try:
-        died = _owner(file)
-        with writing(file.parent):
-            os.ftruncate(descriptor, 0)
-            owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
-            os.pwrite(descriptor, json.dumps(owner).encode(), 0)
-        yield None if died is None else f"An earlier run ({died}) ended before it could tidy up."
+        yield f"An earlier run ({died[0]}) ended before it could tidy up." if died else None
     finally:
-        with contextlib.suppress(OSError):  # gone with its folder
+        with contextlib.suppress(OSError):  # gone with its folder; Windows removes it when it is released
             file.unlink()
-        os.close(descriptor)
+        release()
 
 
-def _acquire(file: Path) -> int:
-    """A descriptor of the file that holds its lock."""
-    while True:
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            _lock(descriptor, file)
-            # The owner before may have removed the file between our opening and our locking it.
-            if os.fstat(descriptor).st_ino == os.stat(file).st_ino:  # noqa: PTH116 — beside fstat
-                return descriptor
-        except FileNotFoundError:
-            pass
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
+def _acquire(file: Path, died: list[str]) -> Callable[[], None]:
+    """Take the lock, and say in `died` who left it behind; returns what gives it back."""
+    from filelock import FileLock, Timeout
 
+    def sign(descriptor: int) -> None:
+        left = os.read(descriptor, 4096)
+        with contextlib.suppress(ValueError):
+            died.append(str(parse(left, Owner)))
+        owner = Owner(os.getpid(), socket.gethostname(), time.strftime("%Y-%m-%d %H:%M:%S"))
+        os.ftruncate(descriptor, 0)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.write(descriptor, _LOCKED + written(owner).encode())
 
-def _lock(descriptor: int, file: Path) -> None:
+    lock = FileLock(file, thread_local=False, fallback_to_soft=False, on_acquired=sign)
     try:
-        import fcntl
-    except ImportError:  # a system without POSIX locks
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+        lock.acquire(timeout=PATIENCE_S)
+    except Timeout as error:
         raise OutputError(
-            f"another run is writing to '{file.parent}' ({_owner(file) or 'it does not say which'}). Wait for it, or "
-            "give another --output."
+            f"another run is writing to '{file.parent}' ({_owner(file)}). Wait for it, or give another --output."
         ) from error
-    except OSError:  # this file system knows no locks
-        return
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    return lock.release
 
 
-def _owner(file: Path) -> str | None:
-    """Who wrote the lock file, or None where it is empty."""
+def _owner(file: Path) -> str:
+    """Who holds the lock, as far as its file says."""
     try:
-        owner: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        return f"process {owner['pid']} on {owner['host']}, since {owner['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        with file.open("rb", buffering=0) as opened:
+            opened.seek(len(_LOCKED))
+            return str(parse(opened.read(4096), Owner))
+    except (OSError, ValueError):
+        return "it does not say which"

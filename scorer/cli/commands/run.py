@@ -157,7 +157,6 @@ def run_command(
     """
     from scorer.cli.terminal.progress import TerminalListener
     from scorer.run.run import score
-    from scorer.sources import LeftOut
 
     options["provider_options"] = tuple(map(_name_and_value, options["provider_options"]))
     config = RunConfig(model=model_dir, data=data, keep_text=not no_text, **options)
@@ -184,7 +183,7 @@ def run_command(
     if report.left_out:
         raise LeftOutError(
             f"all is done, but for {len(report.left_out)} files or parts of files that cannot be read:\n"
-            + "\n".join(f"  {LeftOut(**each)}" for each in report.left_out)
+            + "\n".join(f"  {each}" for each in report.left_out)
         )
 
 

@@ -99,8 +99,8 @@ def summary_lines(report: RunReport) -> list[str]:
         lines.append(f"{counts.distinct:,} distinct texts were computed; repeated ones take the same answer.")
     if (head := report.exact_head) is not None:
         lines.append(
-            f"Scored {head['rescored']:,} rows again in fp32: the first {head['exact']:,} of the ranking are exact by "
-            f"the errors measured ({head['overlap']:.0%} of the first {head['asked']:,} stood there before)."
+            f"Scored {head.rescored:,} rows again in fp32: the first {head.exact:,} of the ranking are exact by "
+            f"the errors measured ({head.overlap:.0%} of the first {head.asked:,} stood there before)."
         )
     if counts.rejected:
         reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in counts.rejected_by_reason.items())
@@ -108,7 +108,7 @@ def summary_lines(report: RunReport) -> list[str]:
     if counts.truncated:
         lines.append(f"Truncated {counts.truncated:,} rows to {report.max_length} tokens; they are scored and flagged.")
     lines.append(
-        f"The model agrees with the given label on {report.agreement['share']:.1%} of the first "
-        f"{report.agreement['rows']:,} rows."
+        f"The model agrees with the given label on {report.agreement.share:.1%} of the first "
+        f"{report.agreement.rows:,} rows."
     )
     return lines

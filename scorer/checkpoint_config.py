@@ -6,8 +6,10 @@ Imports `transformers`, and only when a checkpoint is opened.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from scorer.checkpoint_files import check_file
 from scorer.checkpoint_settings import check_settings, check_writer
 from scorer.checkpoint_weights import brief, needs_remote_code
 from scorer.class_names import class_names
@@ -27,6 +29,8 @@ def read_config(location: str, options: Mapping[str, Any], *, hub: bool) -> Mapp
     """
     from transformers import CONFIG_MAPPING, PretrainedConfig
 
+    if not hub:
+        check_file(Path(location, "config.json"))
     revision = options["revision"]
     try:
         fields, _ = PretrainedConfig.get_config_dict(location, revision=revision)

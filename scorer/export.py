@@ -19,7 +19,7 @@ from scorer.checkpoint import Checkpoint, open_checkpoint
 from scorer.containers.one_logit import OneLogit
 from scorer.containers.place import Wishes
 from scorer.errors import UsageError
-from scorer.export_output import check_output, published
+from scorer.export_output import published
 from scorer.exporters import ExporterChoice, choose_exporter, versions
 from scorer.fidelity import Fidelity
 from scorer.model_directory import (
@@ -123,8 +123,7 @@ def export_onnx(config: ExportConfig, *, notify: Callable[[str], None] = _say_no
     """
     exporter = choose_exporter(config.exporter)
     output = config.output.expanduser().resolve()
-    check_output(output, overwrite=config.overwrite)
-    with _quiet_libraries(), published(output) as directory:
+    with _quiet_libraries(), published(output, overwrite=config.overwrite) as directory:
         _build(config, exporter, directory, notify)
     notify(f"wrote {output}")
     return open_model_directory(output)

@@ -20,14 +20,19 @@ from scorer.files import writing
 
 
 @contextlib.contextmanager
-def locked(file: Path) -> Iterator[str | None]:
+def locked(file: Path, busy: str | None = None, cure: str = "give another --output") -> Iterator[str | None]:
     """Hold the lock `file` for the block; gives a sentence on the run that died while it held the lock, or None.
+
+    Args:
+        file: the lock.
+        busy: what to say where another process holds it; None says that a run is writing to the file's folder.
+        cure: what to do then, other than to wait.
 
     Raises:
         OutputError: another process holds the lock, or the file cannot be written.
     """
     with writing(file.parent):
-        descriptor = _acquire(file)
+        descriptor = _acquire(file, busy or f"another run is writing to '{file.parent}'", cure)
     try:
         died = _owner(file)
         with writing(file.parent):
@@ -41,12 +46,12 @@ def locked(file: Path) -> Iterator[str | None]:
         os.close(descriptor)
 
 
-def _acquire(file: Path) -> int:
+def _acquire(file: Path, busy: str, cure: str) -> int:
     """A descriptor of the file that holds its lock."""
     while True:
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            _lock(descriptor, file)
+            _lock(descriptor, file, busy, cure)
             # The owner before may have removed the file between our opening and our locking it.
             if os.fstat(descriptor).st_ino == os.stat(file).st_ino:  # noqa: PTH116 — beside fstat
                 return descriptor
@@ -58,7 +63,7 @@ def _acquire(file: Path) -> int:
         os.close(descriptor)
 
 
-def _lock(descriptor: int, file: Path) -> None:
+def _lock(descriptor: int, file: Path, busy: str, cure: str) -> None:
     try:
         import fcntl
     except ImportError:  # a system without POSIX locks
@@ -66,10 +71,7 @@ def _lock(descriptor: int, file: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise OutputError(
-            f"another run is writing to '{file.parent}' ({_owner(file) or 'it does not say which'}). Wait for it, or "
-            "give another --output."
-        ) from error
+        raise OutputError(f"{busy} ({_owner(file) or 'it does not say which'}). Wait for it, or {cure}.") from error
     except OSError:  # this file system knows no locks
         return
 

@@ -12,9 +12,11 @@ import dataclasses
 import importlib.util
 import inspect
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from scorer.checkpoint_config import load_config, read_config
+from scorer.checkpoint_files import check_file
 from scorer.checkpoint_settings import writer
 from scorer.checkpoint_weights import brief, listed, load_part
 from scorer.containers.adapter_base import (
@@ -134,6 +136,8 @@ def _read_weights(place: Place) -> Mapping[str, Any]:
             f"'{place.location}' has an {ADAPTER_CONFIG}, but no weights of an adapter ({ADAPTER_WEIGHTS[0]}). Give "
             "the folder that save_pretrained wrote, complete."
         )
+    for name in ADAPTER_WEIGHTS:
+        check_file(Path(place.location, name))
     try:
         weights: Mapping[str, Any] = load_peft_weights(_folder(place), device="cpu")
     except Exception as error:

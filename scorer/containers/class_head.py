@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from scorer.checkpoint_files import check_file
 from scorer.containers.inert_pickle import Recorded, UnreadableError, read_pickle
 from scorer.errors import ExportError
 
@@ -46,6 +47,7 @@ def read_head(file: Path, location: str) -> ClassHead:
     Raises:
         ExportError: it is no head that chooses one of several classes, or cannot be read without running it.
     """
+    check_file(file)
     try:
         head = read_pickle(file)
     except UnreadableError as error:

@@ -24,7 +24,7 @@ from scorer.export.containers.place import Wishes
 from scorer.export.graph.onnx_graph import Applied, write_graph
 from scorer.export.graph.optimum_graph import check_exportable
 from scorer.export.onnx.files import graph_inputs
-from scorer.export.output import check_output, published
+from scorer.export.output import published
 from scorer.export.proof.parity import BUILT_IN, judge_fidelity, make_reference, prove_parity
 from scorer.export.proof.proof_texts import read_texts
 from scorer.model.model_directory import (
@@ -123,8 +123,7 @@ def export_onnx(config: ExportConfig, *, notify: Callable[[str], None] = _say_no
     """
     exporter = choose_exporter(config.exporter)
     output = config.output.expanduser().resolve()
-    check_output(output, overwrite=config.overwrite)
-    with _quiet_libraries(), published(output) as directory:
+    with _quiet_libraries(), published(output, overwrite=config.overwrite) as directory:
         _build(config, exporter, directory, notify)
     notify(f"wrote {output}")
     return open_model_directory(output)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import errno
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,11 +13,17 @@ from scorer.errors import OutputError
 from scorer.export.onnx.files import DATA_FILE, EXACT_DATA_FILE
 from scorer.model.model_directory import CONFIG_FILE, CONTRACT_FILE, EXACT_FILE, MODEL_FILE, TOKENIZER_FILE
 from scorer.model.tuning import TUNING_FILE
-from scorer.system.files import refuse_undecodable
+from scorer.system.files import FULL, cannot_write, refuse_undecodable, remove, remove_leftovers, temporary_beside
+from scorer.system.lock import locked
 
 EXPORTED_FILES = frozenset(
     {MODEL_FILE, DATA_FILE, EXACT_FILE, EXACT_DATA_FILE, TOKENIZER_FILE, CONFIG_FILE, CONTRACT_FILE, TUNING_FILE}
 )
+
+LOCK, REPLACED = ".lock", ".replaced"
+CURE = "choose another directory"
+# A file system with less room than that is full: what failed there may have failed for that.
+FULL_BYTES = 64 * 1024
 
 
 def check_output(output: Path, *, overwrite: bool) -> None:
@@ -24,9 +31,7 @@ def check_output(output: Path, *, overwrite: bool) -> None:
 
     Raises:
         OutputError: it holds something else, or a model directory and `overwrite` is not set.
-        UsageError: its name is not valid UTF-8.
     """
-    refuse_undecodable("OUTPUT", output)
     if not output.exists():
         return
     if not output.is_dir():
@@ -47,33 +52,80 @@ def check_output(output: Path, *, overwrite: bool) -> None:
 
 
 @contextlib.contextmanager
-def published(output: Path) -> Iterator[Path]:
-    """An empty sibling of the output that takes its place when all went well, and disappears when not.
+def published(output: Path, *, overwrite: bool) -> Iterator[Path]:
+    """An empty folder beside the output that takes its place when all went well, and disappears when not.
+
+    One export at a time works on an output. What earlier ones left that were killed is removed, and an output that they
+    had moved away is put back.
 
     Raises:
-        OutputError: it cannot be made, or cannot take the output's place.
+        OutputError: another export works on it, or it holds something else than a model directory that may be
+            replaced, or it cannot be written.
+        UsageError: its name is not valid UTF-8.
     """
+    refuse_undecodable("OUT", output)
     made = [folder for folder in output.parents if not folder.exists()]  # nearest first
-    building = output.with_name(f".{output.name}.{os.getpid()}.building")
-    replaced = output.with_name(f".{output.name}.{os.getpid()}.replaced")
+    building, replaced = temporary_beside(output), output.with_name(f".{output.name}{REPLACED}")
     try:
-        try:
-            building.mkdir(parents=True)
-        except OSError as error:
-            raise OutputError(f"cannot write to '{output.parent}': {error.strerror}.") from error
-        yield building
-        try:
-            if output.exists():
-                output.rename(replaced)
-            building.rename(output)
-        except OSError as error:
-            raise OutputError(f"cannot move the finished model to '{output}': {error.strerror}.") from error
+        with _writing(output.parent):
+            output.parent.mkdir(parents=True, exist_ok=True)
+        lock = output.with_name(f".{output.name}{LOCK}")
+        with locked(lock, f"another export is writing to '{output}'", CURE):
+            _tidy_up(output, replaced)
+            check_output(output, overwrite=overwrite)
+            try:
+                with _writing(output.parent):
+                    building.mkdir()
+                with _told_when_full(building, output.parent):
+                    yield building
+                check_output(output, overwrite=overwrite)  # what was put there meanwhile stays
+                with _writing(output):
+                    if output.exists():
+                        output.rename(replaced)
+                    building.rename(output)
+            finally:
+                remove(building)
+                _tidy_up(output, replaced)
     finally:
-        shutil.rmtree(building, ignore_errors=True)
-        if replaced.exists() and not output.exists():
-            replaced.rename(output)
-        shutil.rmtree(replaced, ignore_errors=True)
         if not output.exists():
             for folder in made:
                 with contextlib.suppress(OSError):  # not made after all, or someone else's file is in it
                     folder.rmdir()
+
+
+def _tidy_up(output: Path, replaced: Path) -> None:
+    """Put an output back that was moved away for another one that never came; remove what is no longer needed."""
+    with _writing(output.parent):
+        if replaced.exists() and not output.exists():
+            replaced.rename(output)
+        remove(replaced)
+        remove_leftovers(output)
+
+
+@contextlib.contextmanager
+def _writing(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(place, error, cure=CURE) from error
+
+
+@contextlib.contextmanager
+def _told_when_full(folder: Path, place: Path) -> Iterator[None]:
+    """Say that there is no space left where writing failed for that: libraries tell it in ways of their own."""
+    try:
+        yield
+    except Exception as error:
+        refusal = next((cause for cause in _causes(error) if isinstance(cause, OSError) and cause.errno in FULL), None)
+        full = [at for at in (folder, Path(tempfile.gettempdir())) if shutil.disk_usage(at).free < FULL_BYTES]
+        if refusal is None and not (full and any(folder.iterdir())):  # nothing was written yet
+            raise
+        at = place if not full or full[0] == folder else full[0]
+        raise cannot_write(at, refusal or OSError(errno.ENOSPC, ""), cure=CURE) from error
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__

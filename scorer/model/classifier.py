@@ -144,8 +144,12 @@ class OnnxClassifier:
         return copied
 
 
-def finite(logits: FloatArray) -> FloatArray:
+def finite(logits: FloatArray, cure: str) -> FloatArray:
     """The logits [B, C], once it is certain that all are numbers.
+
+    Args:
+        logits: of a batch.
+        cure: a sentence: what to do where they are not.
 
     Raises:
         ModelError: one is infinite or not a number.
@@ -153,7 +157,6 @@ def finite(logits: FloatArray) -> FloatArray:
     bad = ~np.isfinite(logits).all(axis=1)  # [B]
     if bad.any():
         raise ModelError(
-            f"the model returned logits that are not finite for {int(bad.sum())} of {len(logits)} rows. Export it in "
-            "fp32, and check the checkpoint's weights."
+            f"the model returned logits that are not finite for {int(bad.sum())} of {len(logits)} rows. {cure}"
         )
     return logits

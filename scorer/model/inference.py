@@ -21,6 +21,11 @@ from scorer.errors import ModelError
 from scorer.model.classifier import Classifier, OutOfMemoryError, finite
 
 T = TypeVar("T")
+# What to do about a row whose logits are not finite in fp32 either.
+OVERFLOW = (
+    "Its weights are damaged, or too large for such texts: check the checkpoint, and leave these rows out if "
+    "it is sound."
+)
 
 
 class FailedTextsError(ModelError):
@@ -79,7 +84,7 @@ class Careful:
                 self._exact = self._exact or self._make_exact()
             logits = self._in_parts(self._exact, batch)
         try:
-            return finite(logits)
+            return finite(logits, OVERFLOW)
         except ModelError as error:
             bad = ~np.isfinite(logits).all(axis=1)
             raise FailedTextsError(batch.rows[bad].tolist(), error) from error

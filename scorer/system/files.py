@@ -19,14 +19,15 @@ TEMPORARY = ".tmp"
 # Bytes of the final name that an unfinished one repeats: with what follows it is a name that every file system takes.
 NAME_BYTES = 100
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _ELSEWHERE = "give another --output"
 # What to do about a refusal of the system, where the reason alone does not say it.
 _CURES = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), f"Free space or {_ELSEWHERE}"),
+    **dict.fromkeys(FULL, f"Free space or {_ELSEWHERE}"),
     errno.EFBIG: f"Larger files are not allowed there; {_ELSEWHERE}",
     **dict.fromkeys((errno.EACCES, errno.EPERM), f"Get the right to write there, or {_ELSEWHERE}"),
     errno.EROFS: f"Nothing can be written there; {_ELSEWHERE}",
-    errno.ENAMETOOLONG: "Give another --output with a shorter name",
+    errno.ENAMETOOLONG: f"Give it a shorter name, or {_ELSEWHERE}",
     errno.ENOENT: "A folder of this path does not exist, or a link leads nowhere; check the path",
     errno.ENOTDIR: f"A part of this path is a file and no folder; {_ELSEWHERE}",
     **dict.fromkeys((errno.EEXIST, errno.ENOTEMPTY), f"Something else has that name; move it away or {_ELSEWHERE}"),
@@ -52,7 +53,7 @@ def refuse_undecodable(what: str, path: Path | None) -> None:
 @contextlib.contextmanager
 def replacing(file: Path) -> Iterator[Path]:
     """A temporary path beside `file` that takes its place when the block ends well, and vanishes otherwise."""
-    temporary = _temporary(file)
+    temporary = temporary_beside(file)
     try:
         yield temporary
         with temporary.open("rb+") as handle:
@@ -65,7 +66,7 @@ def replacing(file: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def making_folder(folder: Path) -> Iterator[Path]:
     """A new temporary folder beside `folder` that takes its name when the block ends well, and vanishes otherwise."""
-    temporary = _temporary(folder)
+    temporary = temporary_beside(folder)
     try:
         temporary.mkdir(parents=True)
         yield temporary
@@ -80,27 +81,41 @@ def writing(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        cure = _CURES.get(error.errno or 0, f"Check the path, or {_ELSEWHERE}")
-        raise OutputError(f"cannot write to '{place}': {reason}. {cure}.") from error
+        raise cannot_write(place, error) from error
+
+
+def cannot_write(place: Path, error: OSError, *, cure: str = _ELSEWHERE) -> OutputError:
+    """What to say of the operating system's refusal to write.
+
+    Args:
+        place: where.
+        error: the refusal.
+        cure: what to do where nothing else helps.
+    """
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    said = _CURES.get(error.errno or 0, f"Check the path, or {_ELSEWHERE}").replace(_ELSEWHERE, cure)
+    return OutputError(f"cannot write to '{place}': {reason}. {said}.")
 
 
 def remove_unfinished(folder: Path) -> None:
     """Remove what a run that died left half-written in a folder."""
     for path in folder.glob(f".*{TEMPORARY}"):
-        _remove(path)
+        remove(path)
 
 
 def remove_leftovers(place: Path) -> None:
-    """Remove what processes of this machine that are no more left half-written beside a file or folder of that name."""
+    """Remove what processes of this machine that are no more left half-written beside a file or folder of that name.
+
+    This process must not be writing there yet.
+    """
     beginning = _beginning(place)
     for path in place.parent.glob(f".*{TEMPORARY}"):
         process = re.fullmatch(r"[0-9a-f]+\.(\d+)", path.name.removeprefix(beginning).removesuffix(TEMPORARY))
         if path.name.startswith(beginning) and process is not None and not _is_running(int(process[1])):
-            _remove(path)
+            remove(path)
 
 
-def _temporary(place: Path) -> Path:
+def temporary_beside(place: Path) -> Path:
     """A name of its own for whoever writes: two processes, or a new one after a killed one, never meet."""
     return place.with_name(f"{_beginning(place)}{secrets.token_hex(4)}.{os.getpid()}{TEMPORARY}")
 
@@ -112,6 +127,8 @@ def _beginning(place: Path) -> str:
 
 
 def _is_running(process: int) -> bool:
+    if process == os.getpid():  # in containers, whoever comes next has the number of whoever died
+        return False
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -121,7 +138,8 @@ def _is_running(process: int) -> bool:
     return True
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it; nothing happens where there is none."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

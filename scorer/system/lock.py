@@ -40,15 +40,20 @@ class Owner(msgspec.Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def locked(file: Path) -> Iterator[str | None]:
+def locked(file: Path, busy: str | None = None, cure: str = "give another --output") -> Iterator[str | None]:
     """Hold the lock `file` for the block; gives a sentence on the run that died while it held the lock, or None.
+
+    Args:
+        file: the lock.
+        busy: what to say where another process holds it; None says that a run is writing to the file's folder.
+        cure: what to do then, other than to wait.
 
     Raises:
         OutputError: another process holds the lock, or the file cannot be written.
     """
     died: list[str] = []
     with writing(file.parent):
-        release = _acquire(file, died)
+        release = _acquire(file, died, busy or f"another run is writing to '{file.parent}'", cure)
     try:
         yield f"An earlier run ({died[0]}) ended before it could tidy up." if died else None
     finally:
@@ -57,7 +62,7 @@ def locked(file: Path) -> Iterator[str | None]:
         release()
 
 
-def _acquire(file: Path, died: list[str]) -> Callable[[], None]:
+def _acquire(file: Path, died: list[str], busy: str, cure: str) -> Callable[[], None]:
     """Take the lock, and say in `died` who left it behind; returns what gives it back."""
     from filelock import FileLock, Timeout
 
@@ -74,9 +79,7 @@ def _acquire(file: Path, died: list[str]) -> Callable[[], None]:
     try:
         lock.acquire(timeout=PATIENCE_S)
     except Timeout as error:
-        raise OutputError(
-            f"another run is writing to '{file.parent}' ({_owner(file)}). Wait for it, or give another --output."
-        ) from error
+        raise OutputError(f"{busy} ({_owner(file)}). Wait for it, or {cure}.") from error
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise

@@ -6,10 +6,12 @@ Imports `transformers`, and only when a checkpoint is opened.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from scorer.errors import ExportError
 from scorer.export.checkpoint.class_names import class_names
+from scorer.export.checkpoint.files import check_file
 from scorer.export.checkpoint.settings import check_settings, check_writer
 from scorer.export.checkpoint.weights import brief, needs_remote_code
 
@@ -27,6 +29,8 @@ def read_config(location: str, options: Mapping[str, Any], *, hub: bool) -> Mapp
     """
     from transformers import CONFIG_MAPPING, PretrainedConfig
 
+    if not hub:
+        check_file(Path(location, "config.json"))
     revision = options["revision"]
     try:
         fields, _ = PretrainedConfig.get_config_dict(location, revision=revision)

@@ -12,8 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from scorer.errors import ExportError
+from scorer.export.checkpoint.files import check_weights
+from scorer.export.checkpoint.weight_names import without_prefix, wrapper_prefix
 
 WEIGHTS_SHOWN = 4
+LONGEST_MESSAGE = 400
 # Weights that have a place in no text classifier and move no answer: tables that the code computes by itself, and heads
 # of pretraining, which read the encoder's output beside the classifier.
 COMPUTED = re.compile(r"(^|\.)(position_ids|token_type_ids|inv_freq|masked_bias|version)$")
@@ -49,15 +52,21 @@ def load_model(location: str, config: Any, options: Mapping[str, Any], *, classe
     Raises:
         ExportError: weights are absent, damaged, missing, or left out; or they are another task's.
     """
+    check_weights(location)
     with _uncompiled(), _without_bar_of_weights():
         model, loading = _load(location, config, options, classes_known=classes_known)
+        prefix = wrapper_prefix(loading["missing_keys"], loading["unexpected_keys"])
+        if prefix is not None:
+            renamed = {**options, "key_mapping": without_prefix(prefix)}
+            model, loading = _load(location, config, renamed, classes_known=classes_known)
     model.config.return_dict = True  # answers by name, whatever its owner preferred
     if missing := sorted(loading["missing_keys"]):
         raise ExportError(
             f"'{location}' has no weights for {listed(missing)}: they would be random. It is not a fine-tuned text "
             "classifier; fine-tune it first, or give the checkpoint that was."
         )
-    notices = _judge_left_out(location, model, loading["unexpected_keys"])
+    notices = [] if prefix is None else [f"weights were read without the prefix '{prefix}' of a wrapped model's names"]
+    notices += _judge_left_out(location, model, loading["unexpected_keys"])
     notices += _judge_architecture(location, model, config.architectures or [], loading["unexpected_keys"])
     return model.eval(), notices
 
@@ -80,6 +89,7 @@ def load_part(
     import torch
     import transformers
 
+    check_weights(location)
     with _uncompiled(), _without_bar_of_weights():
         try:
             model, loading = getattr(transformers, kind).from_pretrained(
@@ -136,13 +146,28 @@ def _load(location: str, config: Any, options: Mapping[str, Any], *, classes_kno
         if outputs is not None and not classes_known:
             config.num_labels = outputs
             return _load(location, config, options, classes_known=True)
-        known = (
-            f"the weights of its head have {outputs} outputs, but its config.json names {config.num_labels} classes. "
-            "Correct id2label, a name for each output."
-            if outputs is not None
-            else f"{shown} Check that the weights are complete and belong to its config.json."
-        )
+        if outputs is not None:
+            known = (
+                f"the weights of its head have {outputs} outputs, but its config.json names {config.num_labels} "
+                "classes. Correct id2label, a name for each output."
+            )
+        elif setting := _setting_at_fault(error, config):
+            known = f"its config.json says {setting}, which no model can be made with. Correct it."
+        else:
+            known = f"{shown} Check that the weights are complete and belong to its config.json."
         raise ExportError(f"the weights of '{location}' do not load as a text classifier: {known}") from error
+
+
+def _setting_at_fault(error: Exception, config: Any) -> str | None:
+    """The setting whose value keeps a model from being made, as far as the error tells, with its value."""
+    fields = config.to_dict()
+    if "Padding_idx must be within num_embeddings" in str(error):
+        name = "pad_token_id"
+    elif isinstance(error, KeyError) and error.args:
+        name = next((name for name, value in fields.items() if value == error.args[0]), "")
+    else:
+        return None
+    return f"{name} = {fields[name]!r}" if name in fields else None
 
 
 @contextlib.contextmanager
@@ -244,9 +269,12 @@ def needs_remote_code(location: str) -> ExportError:
 
 
 def brief(error: Exception) -> str:
-    """The first line of a foreign message, as a sentence."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].rstrip(". ") + "."
+    """The first line of a foreign message, or two where it ends in a colon, as a sentence that is not too long."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    said = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+    if isinstance(error, KeyError):
+        said = f"{said} is not known"
+    return (said if len(said) <= LONGEST_MESSAGE else f"{said[:LONGEST_MESSAGE]}…").rstrip(". ") + "."
 
 
 def listed(names: Sequence[str]) -> str:

@@ -12,10 +12,12 @@ import dataclasses
 import importlib.util
 import inspect
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from scorer.errors import ExportError, MissingExtraError
 from scorer.export.checkpoint.config import load_config, read_config
+from scorer.export.checkpoint.files import check_file
 from scorer.export.checkpoint.sample_texts import BUILT_IN_TEXTS
 from scorer.export.checkpoint.settings import writer
 from scorer.export.checkpoint.tokenizer_file import take_file
@@ -134,6 +136,8 @@ def _read_weights(place: Place) -> Mapping[str, Any]:
             f"'{place.location}' has an {ADAPTER_CONFIG}, but no weights of an adapter ({ADAPTER_WEIGHTS[0]}). Give "
             "the folder that save_pretrained wrote, complete."
         )
+    for name in ADAPTER_WEIGHTS:
+        check_file(Path(place.location, name))
     try:
         weights: Mapping[str, Any] = load_peft_weights(_folder(place), device="cpu")
     except Exception as error:

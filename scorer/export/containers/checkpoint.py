@@ -96,6 +96,7 @@ def open_checkpoint(
     contents = open_container(place, wishes)
     network, tokenizer = contents.model, contents.tokenizer
     _check_vocabulary(tokenizer, network, place.location)
+    _forget_padding(network)
     max_positions = position_limit(network)
     return Checkpoint(
         source=model if place.hub else place.name,
@@ -130,8 +131,20 @@ def position_limit(model: Any) -> int | None:
         return None
     for name, module in model.named_modules():
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
-            return limit - (int(module.padding_idx) + 1)
+            padding = int(module.padding_idx)
+            return limit if padding == limit - 1 else limit - (padding + 1)  # so torch writes an id of -1
     return limit
+
+
+def _forget_padding(model: Any) -> None:
+    """Have a model without a padding id where its own is no token's, such as -1, in place.
+
+    It answers a text alone as before; of several, it would take the last column for each one's last token.
+    """
+    config = model.config.get_text_config()
+    padding = config.pad_token_id
+    if isinstance(padding, int) and not 0 <= padding < _embedding_rows(model) and not model.config.is_encoder_decoder:
+        config.pad_token_id = None
 
 
 def _check_vocabulary(tokenizer: Any, model: Any, location: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from scorer.errors import ExportError
+from scorer.export.checkpoint.files import check_file
 from scorer.export.containers.inert_pickle import Recorded, UnreadableError, read_pickle
 
 LOGISTIC, ONE_VS_REST, OWN = "LogisticRegression", "OneVsRestClassifier", "SetFitHead"
@@ -46,6 +47,7 @@ def read_head(file: Path, location: str) -> ClassHead:
     Raises:
         ExportError: it is no head that chooses one of several classes, or cannot be read without running it.
     """
+    check_file(file)
     try:
         head = read_pickle(file)
     except UnreadableError as error:

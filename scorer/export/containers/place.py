@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from scorer.errors import ExportError
+from scorer.export.checkpoint.files import cannot_read, check_folder
 from scorer.export.checkpoint.weights import brief
 from scorer.export.containers.one_logit import OneLogit
 
@@ -138,13 +139,17 @@ def place_of(model: str, revision: str | None, *, trust_remote_code: bool) -> Pl
     """The folder or the hub id that a person's word names.
 
     Raises:
-        ExportError: it is neither.
+        ExportError: it is neither, or cannot be read.
     """
     path = Path(model).expanduser()
-    if path.is_dir():
-        return Place(str(path.resolve()), False, None, trust_remote_code)
-    if path.exists():
-        raise ExportError(f"'{model}' is a file. Give the checkpoint's folder, or a hub id.")
+    try:
+        if path.is_dir():
+            check_folder(path)
+            return Place(str(path.resolve()), False, None, trust_remote_code)
+        if path.exists():
+            raise ExportError(f"'{model}' is a file. Give the checkpoint's folder, or a hub id.")
+    except OSError as error:  # a folder above it is closed, or its name is too long
+        raise cannot_read(path, error) from error
     if not HUB_ID.fullmatch(model) or model.startswith("."):
         raise ExportError(f"'{model}' does not exist. Give a checkpoint's folder, or a hub id such as owner/name.")
     return Place(model, True, revision, trust_remote_code, _names(model, revision))

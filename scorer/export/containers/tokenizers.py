@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scorer.errors import ExportError
+from scorer.export.checkpoint.files import check_tokenizer
 from scorer.export.checkpoint.weights import brief, needs_remote_code
 from scorer.export.containers.place import Place, Wishes, place_of
 
@@ -31,6 +32,7 @@ def load_tokenizer(place: Place) -> Any:
     from transformers import AutoTokenizer
 
     location = place.location
+    check_tokenizer(location)
     try:
         tokenizer = AutoTokenizer.from_pretrained(location, use_fast=True, **place.options)
     except Exception as error:

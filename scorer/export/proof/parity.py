@@ -25,6 +25,7 @@ from scorer.export.proof.reference import BATCH_ROWS, BATCH_TOKENS, Expected, Py
 from scorer.model.classifier import OnnxClassifier, finite
 from scorer.model.inference import infer
 from scorer.model.model_directory import EXACT_FILE, MODEL_FILE, TOKENIZER_FILE, Optimization, Parity, Precision
+from scorer.model.session import installed_onnxruntime
 from scorer.model.tokenization import TextEncoder
 from scorer.system.machine import allowed_threads
 
@@ -138,7 +139,7 @@ def prove_parity(
     """
 
     def compare(expected: Expected) -> Parity:
-        answers = _answers(checkpoint, classifier, expected.encoded)
+        answers = _answers(checkpoint, classifier, expected.encoded, _advice(precision, optimize))
         differences = [_differences(answer, expected.logits) for answer in answers]
         return Parity(
             texts=len(expected.logits),
@@ -157,6 +158,9 @@ def prove_parity(
             threads=allowed_threads(),
             equal_lengths=reference.equal_lengths,
         )
+    except ModelError as error:
+        raise _does_not_load(checkpoint, error) from error
+    try:
         texts = compare(reference.texts)
     except ModelError as error:
         raise ParityError(f"the exported model does not run: {error} Nothing was written.") from error
@@ -184,11 +188,11 @@ def _differences(actual: FloatArray, expected: FloatArray) -> tuple[float, float
     return float(logit), float(np.abs(log_softmax(actual) - log_softmax(expected)).max())
 
 
-def _answers(checkpoint: Checkpoint, classifier: OnnxClassifier, encoded: Encoded) -> Iterator[FloatArray]:
+def _answers(checkpoint: Checkpoint, classifier: OnnxClassifier, encoded: Encoded, advice: str) -> Iterator[FloatArray]:
     """ONNX Runtime's logits, float32 [N, C]: of each row alone, then in batches of mixed lengths."""
     for most in (1, BATCH_ROWS):
         chunks = (collate(encoded, rows, checkpoint.pad_token_id) for rows in _chunks(encoded, most))
-        yield np.concatenate([finite(classifier(batch)) for batch in chunks])
+        yield np.concatenate([finite(classifier(batch), advice) for batch in chunks])
 
 
 def judge_fidelity(checkpoint: Checkpoint, directory: Path, texts: tuple[str, ...], reference: Reference) -> Fidelity:
@@ -221,7 +225,7 @@ def _logits_in_buckets(checkpoint: Checkpoint, graph: Path, encoded: Encoded, eq
     for batch, answer in infer(
         classifier, list(batches(encoded, budget, checkpoint.pad_token_id)), streams=allowed_threads()
     ):
-        logits[batch.rows] = finite(answer)
+        logits[batch.rows] = finite(answer, "Export it in fp32.")
     return logits
 
 
@@ -234,6 +238,19 @@ def _chunks(encoded: Encoded, most: int) -> Iterator[IntArray]:
             rows -= 1
         yield np.arange(start, start + rows, dtype=np.int64)
         start += rows
+
+
+def _does_not_load(checkpoint: Checkpoint, error: ModelError) -> ParityError:
+    """The refusal of a graph that ONNX Runtime does not load."""
+    kind, reason = type(checkpoint.model).__name__, str(error.__cause__ or error).strip().rstrip(".")
+    cure = (
+        f"It lacks an operation, or the number format of one, that {kind} computes with in these settings, so that "
+        "exporting again does not help. Choose a checkpoint of another architecture, or try a newer ONNX Runtime."
+        if "NOT_IMPLEMENTED" in reason
+        else "Try --optimize none, or a newer ONNX Runtime."
+    )
+    installed = ", ".join(f"{name} {version}" for name, version in installed_onnxruntime().items())
+    return ParityError(f"{installed} does not load the exported graph of {kind}: {reason}. Nothing was written. {cure}")
 
 
 def _advice(precision: Precision, optimize: Optimization) -> str:

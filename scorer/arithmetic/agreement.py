@@ -13,8 +13,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from scorer.arithmetic.scoring import LabelArray
-
 # Rows looked at, and so many that shares speak for themselves; with fewer, only what chance would hardly bring about.
 MOST_ROWS = 8_192
 ENOUGH_ROWS = 50
@@ -101,30 +99,6 @@ class Agreement:
                 f"than chance ({self.chance:.1%}). Is this the right model for these labels, and was it trained?"
             )
         return None
-
-
-class Confusion:
-    """Counts of given against predicted label over the first rows of a run.
-
-    Args:
-        classes: number of classes C.
-    """
-
-    def __init__(self, classes: int) -> None:
-        self._counts = np.zeros((classes, classes), dtype=np.int64)  # [C given, C predicted]
-
-    @property
-    def full(self) -> bool:
-        """Whether enough rows were seen."""
-        return int(self._counts.sum()) >= MOST_ROWS
-
-    def add(self, given: LabelArray, predicted: LabelArray) -> None:
-        """Count rows; given and predicted are int32 [N]."""
-        np.add.at(self._counts, (given, predicted), 1)
-
-    def agreement(self) -> Agreement:
-        """What the counts say."""
-        return measure_agreement(self._counts)
 
 
 def measure_agreement(counts: npt.NDArray[np.int64]) -> Agreement:

@@ -117,11 +117,6 @@ class OnnxClassifier:
         """Give the session's memory back; nothing is computed any more."""
         del self._session
 
-    @property
-    def closed(self) -> bool:
-        """Whether its memory was given back."""
-        return not hasattr(self, "_session")
-
     def _run_by_length(self, batch: Batch) -> FloatArray:
         lengths = batch.attention_mask.sum(axis=1, dtype=np.int64)  # [B]
         parts = {int(length): np.flatnonzero(lengths == length) for length in np.unique(lengths)}

@@ -18,11 +18,6 @@ SIGMOID = "torch.nn.modules.activation.Sigmoid"
 SUMMED_OTHERWISE = 1e-5
 
 
-def is_one_logit(config: Any) -> bool:
-    """Whether a configuration is that of a head of one logit."""
-    return bool(config.num_labels == 1)
-
-
 def check_one_logit(config: Any, location: str, activation: str | None, wanted: OneLogit | None) -> str:
     """Refuse a head of one logit that is no classifier of two classes, as far as anybody knows.
 

@@ -76,6 +76,7 @@ def test_a_real_config_is_not_refused(name: str) -> None:
 
 YARN = {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 1024}
 WINDOWS = {"model_type": "qwen2", "sliding_window": 128, "num_hidden_layers": 4, "max_position_embeddings": 4096}
+LOCAL_ROTARY = {"model_type": "modernbert-decoder", "global_rope_theta": 160_000.0, "local_rope_theta": 10_000.0}
 
 
 @pytest.mark.parametrize(
@@ -99,6 +100,10 @@ WINDOWS = {"model_type": "qwen2", "sliding_window": 128, "num_hidden_layers": 4,
         ({"model_type": "gemma2", "attn_logit_softcapping": 50.0}, "4.57.6", True),
         ({"model_type": "gemma2", "attn_logit_softcapping": None}, "4.57.6", False),
         ({"model_type": "gpt2", "scale_attn_by_inverse_layer_idx": True}, None, False),
+        (LOCAL_ROTARY, "4.57.6", True),
+        (LOCAL_ROTARY, "5.0.0", False),
+        (LOCAL_ROTARY | {"local_rope_theta": 160_000.0}, "4.57.6", False),
+        (LOCAL_ROTARY | {"layer_types": ["full_attention"]}, "4.57.6", False),
     ],
 )
 def test_settings_that_versions_compute_otherwise_are_told(

@@ -89,7 +89,7 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "squeezebert": {"embedding_size": 32},
     "xlnet": {"max_position_embeddings": None},
     "xmod": {"default_language": "en_XX", "languages": ["en_XX", "de_DE"]},
-    "zamba": {"attention_hidden_size": 64, "attention_head_dim": 16, "num_hidden_layers": 3, "attn_layer_period": 2,
+    "zamba": {"attention_hidden_size": 64, "attention_head_dim": 16, "num_hidden_layers": 5, "attn_layer_period": 2,
               "attn_layer_offset": 1, "use_mamba_kernels": False, "n_mamba_heads": 2, "num_key_value_heads": 4},
     **{kind: {"num_key_value_heads": 4} for kind in ("axk1", "axk2", "deepseek_v2", "deepseek_v3", "esmc", "minicpm3")},
     "markuplm": {"max_depth": 2, "xpath_unit_hidden_size": 4, "max_xpath_tag_unit_embeddings": 260},
@@ -114,7 +114,8 @@ def make_model(kind: str, *, unusual: bool = False, **config: Any) -> Any:
     torch.manual_seed(0)
     model = AutoModelForSequenceClassification.from_config(settings)
     with torch.no_grad():
-        for name, weights in model.named_parameters():
+        for full_name, weights in model.named_parameters():
+            name = full_name.removeprefix(f"{model.base_model_prefix}.")  # "rembert" is no embedding
             if any(part in name for part in ("A_log", "dt_bias", "conv1d", ".D")):  # of state space models
                 continue
             if weights.dim() == 1:

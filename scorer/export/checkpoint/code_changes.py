@@ -73,6 +73,17 @@ def _softcap(fields: Fields, version: Version) -> Hashable:
     return fields.get("model_type") == "gemma2" and capped and _obeyed(version)
 
 
+def _local_rotary(fields: Fields, version: Version) -> Hashable:
+    """Base of ModernBERT decoder's rotary positions in local layers: transformers 4 took the global one there."""
+    layers = fields.get("layer_types") or ["sliding_attention"]
+    if fields.get("model_type") != "modernbert-decoder" or "sliding_attention" not in layers:
+        return None
+    usual = fields.get("global_rope_theta", 160_000.0)
+    if version < (5, 0):
+        return float(usual)
+    return float(fields.get("local_rope_theta", 10_000.0)) if "rope_parameters" not in fields else None
+
+
 def _obeyed(version: Version) -> Hashable:
     """Whether a version obeys what earlier ones passed over; itself where nobody knows."""
     if version <= IGNORED:
@@ -85,4 +96,5 @@ MEANINGS: Mapping[str, Callable[[Fields, Version], Hashable]] = {
     "sliding_window": _windows,
     "scale_attn_by_inverse_layer_idx": _layer_scale,
     "attn_logit_softcapping": _softcap,
+    "local_rope_theta": _local_rotary,
 }

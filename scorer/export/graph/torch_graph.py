@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import io
+import logging
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,11 @@ EXAMPLE_ROWS, EXAMPLE_TOKENS = 3, 19
 EXPERTS = "batched_mm"
 # Encoder-decoders whose decoder begins with the last token of the text, its language.
 LAST_TOKEN_FIRST = frozenset({"mbart", "plbart"})
+# Models that subtract their mask from 1.0, which torch's exporter cannot write of integers.
+FLOAT_MASK = frozenset({"xlnet"})
+# What torch says where the model's code is for one size alone, with the number of the dimension.
+ONE_SIZE = re.compile(r"inferred a static shape of \d+ for dimension \S+\.shape\[(\d)\]")
+DIMENSIONS = {"0": "texts in a batch", "1": "tokens in a text"}
 # Inputs that a classifier of texts can be given, in the order of the graph.
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
@@ -64,10 +72,10 @@ def write_torch_graph(model: Any, inputs: Sequence[str], file: Path) -> bool:
         try:
             fused = implementation == fused_attention.NAME
             one_node = disentangled_as_one(model) if fused else contextlib.nullcontext()
-            with _attention(model, implementation), traceable(model), one_node:
+            with _silence(), _attention(model, implementation), traceable(model), one_node:
                 program = _trace(model, inputs)
         except Exception as error:
-            reasons.append(f"{implementation}: {_brief(error)}")
+            reasons.append(_brief(error))
             continue
         program.save(file)
         return implementation == fused_attention.NAME and _has_fused_attention(file)
@@ -75,6 +83,18 @@ def write_torch_graph(model: Any, inputs: Sequence[str], file: Path) -> bool:
         f"{type(model).__name__} cannot be traced by torch's exporter: {reasons[-1]} Choose a checkpoint of another "
         "architecture."
     )
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Hold back the graphs and tracebacks that torch prints and logs where it cannot trace: the reason is raised."""
+    level = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        logging.disable(level)
 
 
 def _trace(model: Any, inputs: Sequence[str]) -> Any:
@@ -113,6 +133,8 @@ class _Classifier:
 
             def forward(self, *given: Any) -> Any:
                 feeds = dict(zip(inputs, given, strict=True)) | options
+                if model.config.model_type in FLOAT_MASK:
+                    feeds["attention_mask"] = feeds["attention_mask"].float()
                 if _reads_end_token(model):
                     return _logits_at_end_token(self.model, **feeds)
                 return self.model(**feeds, return_dict=True).logits
@@ -168,9 +190,11 @@ def _has_fused_attention(file: Path) -> bool:
 
 
 def _brief(error: Exception) -> str:
-    """The first line of the innermost cause, as a sentence."""
+    """The innermost cause as one sentence: what torch says of it first, without its lists of what it tried."""
     cause: BaseException = error
     while cause.__cause__ is not None:
         cause = cause.__cause__
+    if fixed := ONE_SIZE.search(str(cause)):
+        return f"its code fixes the number of {DIMENSIONS.get(fixed[1], 'elements')}."
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()] or [type(cause).__name__]
-    return lines[0].rstrip(". ") + "."
+    return lines[0].removesuffix("Tried overloads:").rstrip(".: ") + "."

@@ -344,13 +344,15 @@ class Saboteur(Silence):
 def test_a_server_that_dies_halfway_is_waited_for_and_then_given_up(
     revives: bool, argilla: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from scorer.ranking.head import Selection, read_head
     from scorer.review.argilla.access import Access
     from scorer.review.argilla.push import push
     from scorer.review.argilla.records import make_records, settings_for
-    from scorer.review.head import Selection, select_head
 
     monkeypatch.setattr("scorer.review.argilla.server.WAITS_S", (0.1, 0.1))
-    head = select_head(make_ranking(tmp_path, [f"text {row}" for row in range(300)], LABELS), Selection())
+    head = read_head(
+        make_ranking(tmp_path, [f"text {row}" for row in range(300)], LABELS), Selection(distinct=True), to_judge=True
+    )
     records = make_records(head, agent="model", suggest="predicted", label_source=None)
     listener = Saboteur(argilla, 200, revives=revives)
     access = Access(argilla.stack.url, API_KEY, "argilla")

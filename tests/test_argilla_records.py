@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from rankings import make_ranking
 
 from scorer.errors import DataError, UsageError
+from scorer.ranking.head import Head, Selection, read_head
 from scorer.review.answers.corrections import text_hash
 from scorer.review.argilla.access import Access
 from scorer.review.argilla.records import (
@@ -28,7 +30,6 @@ from scorer.review.argilla.records import (
     settings_for,
     split_record_id,
 )
-from scorer.review.head import Head, Selection, select_head
 
 LABELS = ("World", "Sports", "Business")
 Scorer = Callable[..., subprocess.CompletedProcess[str]]
@@ -41,6 +42,11 @@ def records_of(head: Head, **options: Any) -> list[Record]:
 @pytest.fixture
 def ranking(tmp_path: Path) -> Path:
     return make_ranking(tmp_path / "scores", [f"text {row}" for row in range(900)], LABELS)
+
+
+def select_head(directory: Path, selection: Selection) -> Head:
+    """As `scorer to-argilla` reads it."""
+    return read_head(directory, dataclasses.replace(selection, distinct=True), to_judge=True)
 
 
 def ranks(directory: Path, **selection: Any) -> list[int]:

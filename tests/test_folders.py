@@ -14,7 +14,7 @@ from bag_model import write_bag_model
 
 from scorer import RunConfig, score
 from scorer.errors import DataError, UsageError
-from scorer.ranking.rank import head
+from scorer.ranking.head import Selection, read_head
 from scorer.sources import open_source
 from scorer.sources.splits import split_of
 
@@ -193,7 +193,7 @@ def test_paths_are_paths(
         output = Path(name) / f"out-{index}"
         config = RunConfig(model=Path(name) / "model", data=(str(data),), output=output, provider="cpu")
         assert score(config).counts.read == 7
-        rows = head(output, 50)
+        rows = read_head(output, Selection(50)).rows
         assert len(rows) == 7
         assert {Path(row["source_file"]).absolute() for row in rows} == {file.absolute()}
 

@@ -12,15 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from scorer.config import options_that_decide
-from scorer.errors import DataError
-from scorer.ranking.rank import open_ranking
+from scorer.ranking.head import DEFAULT_TOP, Selection, read_head
 from scorer.review.answers.corrections import text_hash
-
-# Rows of a head where nobody says how many.
-DEFAULT_TOP = 500
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -91,28 +85,16 @@ def read_examples(directory: Path, top: int = DEFAULT_TOP) -> Examples:
 
     Raises:
         DataError: there is no ranking, it is damaged, or it holds no texts.
+        UsageError: the ranking is empty.
     """
-    ranked, metadata = open_ranking(directory)
-    try:
-        columns = ranked.collect_schema().names()
-        if "text" not in columns:
-            raise DataError(
-                f"the ranking in '{directory}' holds no texts, and nobody can judge a row unseen. Score again without "
-                "--no-text."
-            )
-        rows = ranked.head(top).collect().to_dicts()
-        total = int(ranked.select(pl.len()).collect().item())
-    except pl.exceptions.PolarsError as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(
-            f"cannot read the ranking in '{directory}': {reason}. Rank again with: scorer rank {directory}"
-        ) from error
+    head = read_head(directory, Selection(top), to_judge=True, probabilities=True)
+    metadata = head.metadata
     model = metadata.get("model", {})
     return Examples(
-        items=tuple(_example(row, len(metadata.get("label_names", ()))) for row in rows),
-        label_names=tuple(metadata.get("label_names", ())),
-        rows=total,
-        ranked_by=str(metadata["ranked_by"]),
+        items=tuple(_example(row, len(head.label_names)) for row in head.rows),
+        label_names=head.label_names,
+        rows=head.total,
+        ranked_by=head.ranked_by,
         model=str(model.get("source") or model.get("sha256", "")),
         data=tuple(map(str, metadata.get("options", {}).get("data", ()))),
         run_hash=_run_hash(metadata),

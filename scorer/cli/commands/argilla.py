@@ -113,11 +113,12 @@ def to_argilla_command(directory: Path, dataset_name: str, **options: Any) -> No
     suggestion, and loss, rank and more to sort and filter by. Pushing again brings records up to date and keeps
     every answer; a push that broke off goes on where it stopped.
     """
+    from scorer.ranking.head import Selection, read_head
     from scorer.review.argilla.push import push, settings_lines, write_records
     from scorer.review.argilla.records import clean_agent, make_records, settings_for
-    from scorer.review.head import Selection, select_head
 
-    head = select_head(directory, Selection(*(options[name] for name in ("top", "min_loss", "label", "per_class"))))
+    chosen = {name: options[name] for name in ("top", "min_loss", "label", "per_class")}
+    head = read_head(directory, Selection(**chosen, distinct=True), to_judge=True)
     source = options["label_source"]
     settings = settings_for(head)
     agent = clean_agent(options["agent"] or head.model)

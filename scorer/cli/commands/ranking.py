@@ -30,9 +30,9 @@ def show_command(directory: Path, top: int, label: str | None, predicted: str | 
     DIR is the output of `scorer run`. Control characters in texts are shown, never acted on.
     """
     from scorer.cli.terminal.display import print_ranking
-    from scorer.ranking.rank import head
+    from scorer.ranking.head import Selection, read_head
 
-    rows = head(directory, top, label=label, predicted=predicted)
+    rows = read_head(directory, Selection(top, label=label, predicted=predicted)).rows
     print_ranking(console(), rows, full=full)
     if not rows:
         click.echo("No row matches.")

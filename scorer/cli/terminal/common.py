@@ -100,11 +100,11 @@ def print_report(report: RunReport) -> None:
     """A finished run: its summary and its highest losses."""
     from scorer.cli.terminal.display import ranking_table, summary_lines
     from scorer.config import SUMMARY_ROWS
-    from scorer.ranking.rank import head
+    from scorer.ranking.head import Selection, read_head
 
     for line in summary_lines(report):
         click.echo(line)
-    rows = head(report.output, SUMMARY_ROWS)
+    rows = read_head(report.output, Selection(SUMMARY_ROWS)).rows
     terminal = console()
     terminal.print()
     terminal.print(ranking_table(rows, f"The {len(rows)} highest losses", terminal.width))

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from scorer.errors import DataError, UsageError
+from scorer.ranking.head import Head
 from scorer.review.answers.corrections import text_hash
-from scorer.review.head import Head
 
 Suggest = Literal["predicted", "given"]
 Kind = Literal["terms", "integer", "float"]

@@ -1,8 +1,8 @@
-"""Batches through a classifier, several side by side, with a second try where memory ran out.
+"""Batches through a classifier, several side by side, retried where memory ran out.
 
-A batch that does not fit into memory is computed in halves. Any other failure is the end, and names its rows: a graph
+A batch that does not fit into memory is retried in halves. Any other failure is the end, and names its rows: a graph
 that fails on a batch may well give other answers for parts of it. A row whose logits are not finite, as happens in
-float16, is computed again in fp32 where there is such a classifier.
+float16, is retried in fp32 where there is such a classifier.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class FailedTextsError(ModelError):
 
 
 class Careful:
-    """A classifier that tries again, and tells which rows another computed.
+    """A classifier with retries, which tells which rows another computed.
 
     Args:
         classifier: the classifier to ask.

@@ -1,4 +1,4 @@
-"""One forward pass per distinct text: which texts were seen before, and what the model said of them.
+"""Deduplication of texts: one forward pass for each distinct text of a shard.
 
 Texts are told apart by a digest of 128 bits, so that what is remembered of each is small, whatever its length.
 """

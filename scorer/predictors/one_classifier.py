@@ -1,4 +1,4 @@
-"""One classifier of texts: tokenize → bucket → collate → infer, with one forward pass per distinct text of a shard."""
+"""One classifier of texts: tokenize → bucket → collate → infer, with the texts of a shard deduplicated."""
 
 from __future__ import annotations
 

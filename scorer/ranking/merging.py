@@ -1,4 +1,4 @@
-"""Runs over parts of one data set (`--part I/N`), joined: one ranking, one list of rejects, one account."""
+"""Runs over parts of one data set (`--part I/N`), merged: one ranking, one list of rejects, one report."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _Part:
 
 
 def merge(runs: Sequence[Path], output: Path, by: RankedBy, top: int | None, listener: Listener) -> Path:
-    """Rank the rows of several finished runs together.
+    """Merge several finished runs: rank their rows together.
 
     Args:
         runs: output directories of runs that differ in `--part` alone.

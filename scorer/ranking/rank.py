@@ -1,4 +1,4 @@
-"""From score shards to one ranking, whatever their size. Nothing here knows of models or tokens.
+"""From score shards to one ranking, losses descending, whatever their number. Nothing here knows of models or tokens.
 
 The shards are sorted outside of memory (`external_sort`); polars reads the head of the result.
 """

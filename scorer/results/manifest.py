@@ -1,7 +1,7 @@
 """What a run directory's results come from: a fingerprint of everything that decides them, and the plan of its shards.
 
-The manifest is written before the first shard. A run that finds one of the same fingerprint goes on where the earlier
-one stopped, by the earlier plan; a run that finds another refuses and names what differs.
+The manifest is written before the first shard. A run that finds one of the same fingerprint resumes the earlier
+one, by its plan; a run that finds another refuses and names what differs.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ class RunDirectory:
         return sorted(self.rescored.glob("round-*.parquet"))
 
     def earlier_run(self, *, overwrite: bool) -> Manifest | None:
-        """The manifest of an earlier run that this one may go on with; None where there is nothing to go on with.
+        """The manifest of an earlier run that this one may resume; None where there is nothing to resume.
 
         Raises:
             OutputError: the path is a file, or holds results of which no manifest tells the origin.
@@ -144,7 +144,7 @@ class RunDirectory:
 
     @contextlib.contextmanager
     def opened(self, manifest: Manifest, *, overwrite: bool, notify: Callable[[str], None]) -> Iterator[None]:
-        """Hold the directory, ready for a run's results; an earlier run of the same manifest goes on.
+        """Hold the directory, ready for a run's results; an earlier run of the same manifest is resumed.
 
         What holds no finished shard is taken away when the block fails.
 
@@ -156,7 +156,7 @@ class RunDirectory:
             if earlier is not None and earlier != manifest:
                 raise OutputError(f"another run began in '{self.path}' just now. Start again to see which.")
             try:
-                self._begin(manifest, afresh=earlier is None)
+                self._begin(manifest, new=earlier is None)
                 yield
             except BaseException:
                 self._abandon()
@@ -210,8 +210,8 @@ class RunDirectory:
         with writing(file), replacing(file) as temporary:
             temporary.write_text(content, encoding="utf-8")
 
-    def _begin(self, manifest: Manifest, *, afresh: bool) -> None:
-        if afresh:
+    def _begin(self, manifest: Manifest, *, new: bool) -> None:
+        if new:
             self.remove_results()
             self.write_text(self.manifest_file, manifest.to_json())
         with writing(self.path):

@@ -38,8 +38,9 @@ from scorer.system.documents import plain
 def score(config: RunConfig, listener: Listener | None = None) -> RunReport:
     """Score a labelled corpus and rank its rows by loss.
 
-    Where the output holds an unfinished run of the same configuration, model and data, only what is missing is
-    scored; where it holds a finished one, its report is returned.
+    Where the output holds an unfinished run of the same configuration, model and data, it is resumed: only what is
+    missing is scored. Where it holds a finished one, its report is returned. Score rows that were held out from the
+    model's training: in-sample losses, of rows that it was trained on, hide the errors that it has learned.
 
     Args:
         config: what to score, with which model, into which directory.
@@ -50,7 +51,7 @@ def score(config: RunConfig, listener: Listener | None = None) -> RunReport:
 
     Raises:
         ScorerError: one of its subclasses, each with a message for a person; see `scorer.errors`.
-        RunInterrupted: as KeyboardInterrupt; what is finished is kept, and the same call goes on with it.
+        RunInterrupted: as KeyboardInterrupt; what is finished is kept, and the same call resumes it.
     """
     listener = listener or Silence()
     started = time.perf_counter()

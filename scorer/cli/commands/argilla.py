@@ -111,7 +111,7 @@ def to_argilla_command(directory: Path, dataset_name: str, **options: Any) -> No
 
     DIR is the output of `scorer run`. Each row becomes a record with its text, its given label, the model's
     suggestion, and loss, rank and more to sort and filter by. Pushing again brings records up to date and keeps
-    every answer; a push that broke off goes on where it stopped.
+    every answer; a push that broke off is resumed.
     """
     from scorer.ranking.head import Selection, read_head
     from scorer.review.argilla.push import push, settings_lines, write_records

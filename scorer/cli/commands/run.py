@@ -151,9 +151,11 @@ def run_command(
     MODEL_DIR is what `scorer export-onnx` wrote. DATA is one or more files, globs or folders of Parquet, Arrow, CSV,
     TSV or JSON Lines (.gz, .zst, .bz2 too), a folder saved by `datasets`, or the id of a hub data set.
 
-    DIR receives ranked.parquet (highest loss first), scores/ (input order), rejects.parquet (rows that cannot be
-    scored, with the reason) and run.json (counts, timings, versions). A run that was ended early goes on where it
-    stopped when it is started again.
+    Score rows that were held out from the model's training: in-sample, a model has learned the labels, right or wrong.
+
+    DIR receives ranked.parquet (loss descending), scores/ (input order), rejects.parquet (rows that cannot be
+    scored, with the reason) and run.json (counts, timings, versions). A run that was ended early is resumed when it
+    is started again.
     """
     from scorer.cli.terminal.progress import TerminalListener
     from scorer.run.run import score
@@ -195,5 +197,5 @@ def _name_and_value(option: str) -> tuple[str, str]:
 
 
 def _command_that_resumes() -> str:
-    """This very command, but for what would start afresh."""
+    """This very command, but for what would start anew."""
     return shlex.join(["scorer", *(argument for argument in sys.argv[1:] if argument != "--overwrite")])

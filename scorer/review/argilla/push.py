@@ -55,7 +55,7 @@ def push(
     by_loss: bool,
     listener: Listener,
 ) -> Pushed:
-    """Bring records to a server; what is there already and equal is passed over, so a broken push goes on.
+    """Bring records to a server; what is there already and equal is passed over, so a broken push is resumed.
 
     Args:
         access: where, and who.

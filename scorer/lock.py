@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from scorer.errors import OutputError
-from scorer.files import writing
+from scorer.files import ELSEWHERE, writing
 
 
 @contextlib.contextmanager
-def locked(file: Path, busy: str | None = None, cure: str = "give another --output") -> Iterator[str | None]:
+def locked(file: Path, busy: str | None = None, cure: str = ELSEWHERE) -> Iterator[str | None]:
     """Hold the lock `file` for the block; gives a sentence on the run that died while it held the lock, or None.
 
     Args:
@@ -31,11 +31,11 @@ def locked(file: Path, busy: str | None = None, cure: str = "give another --outp
     Raises:
         OutputError: another process holds the lock, or the file cannot be written.
     """
-    with writing(file.parent):
+    with writing(file.parent, cure):
         descriptor = _acquire(file, busy or f"another run is writing to '{file.parent}'", cure)
     try:
         died = _owner(file)
-        with writing(file.parent):
+        with writing(file.parent, cure):
             os.ftruncate(descriptor, 0)
             owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
             os.pwrite(descriptor, json.dumps(owner).encode(), 0)

@@ -299,6 +299,24 @@ def test_prompt_tuning_is_refused(peft: Any, made: Callable[..., Path], tmp_path
     assert "adds tokens of its own" in refused(make_adapter(made("bert"), tmp_path / "adapter", settings))
 
 
+def test_an_adapter_that_is_another_model_once_merged_is_refused(
+    peft: Any, made: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_adapter(made("bert"), tmp_path / "adapter", peft.LoraConfig(task_type="SEQ_CLS"))
+    opened(folder)
+    monkeypatch.setattr(peft.LoraModel, "merge_and_unload", lambda model, **_: model.unload())  # a fault of peft
+    assert "answers otherwise once it is merged" in refused(folder)
+
+
+def test_a_base_of_another_name_than_the_recorded_is_told(peft: Any, made: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_adapter(made("bert"), tmp_path / "adapter", peft.LoraConfig(task_type="SEQ_CLS"))
+    base = shutil.copytree(made("bert"), tmp_path / made("bert").name)
+    other = shutil.copytree(made("bert"), tmp_path / "another")
+    told = "was trained on a base called"
+    assert not any(told in notice for notice in opened(folder, base=str(base)).notices)
+    assert any(told in notice for notice in opened(folder, base=str(other)).notices)
+
+
 def test_a_head_that_nobody_trained_is_refused(peft: Any, made: Callable[..., Path], tmp_path: Path) -> None:
     headless = make_headless_checkpoint(tmp_path / "base")
     folder = make_adapter(headless, tmp_path / "no head", peft.LoraConfig(target_modules=["query"]))
@@ -558,6 +576,31 @@ def test_setfit_without_labels_has_the_classes_of_its_head(
     ):
         make_setfit(body, LogisticRegression(), tmp_path / "setfit", classes=classes)
         assert opened(tmp_path / "setfit").label_names == names
+
+
+def small_setfit(kind: str, made: Callable[..., Path], folder: Path) -> Path:
+    """A SetFit model of two classes."""
+    from sklearn.linear_model import LogisticRegression
+
+    body = make_body(kind, made(kind), folder / "body", [pooling("mean")])
+    make_setfit(body, LogisticRegression(), folder / "setfit", classes=[0, 1])
+    return folder / "setfit"
+
+
+def test_a_setfit_body_that_reads_lower_case_is_refused_where_its_tokenizer_does_not(
+    setfit: Any, made: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = small_setfit("roberta", made, tmp_path)
+    opened(folder)
+    file = folder / "sentence_bert_config.json"  # as sentence-transformers before 6 wrote it
+    file.write_text(json.dumps((json.loads(file.read_text()) if file.exists() else {}) | {"do_lower_case": True}))
+    assert "reads texts in lower case" in refused(folder)
+
+
+def test_a_setfit_model_of_aspects_is_refused(setfit: Any, made: Callable[..., Path], tmp_path: Path) -> None:
+    folder = small_setfit("bert", made, tmp_path)
+    edit_json(folder / "config_setfit.json", span_context=3)
+    assert "reads spans of a text" in refused(folder)
 
 
 def test_setfit_that_is_no_classifier_of_one_label_is_refused(
@@ -823,6 +866,15 @@ def test_code_of_an_adapters_base_is_not_passed_over(peft: Any, made: Callable[.
     folder = make_adapter(base, tmp_path / "adapter", peft.LoraConfig(task_type="SEQ_CLS"))
     with_code_under_a_known_name(base)
     assert "--trust-remote-code" in refused(folder)
+
+
+def test_code_of_a_setfit_body_is_not_passed_over(setfit: Any, made: Callable[..., Path], tmp_path: Path) -> None:
+    folder = small_setfit("bert", made, tmp_path)
+    (folder / "own_bert.py").write_text(CODE, encoding="utf-8")
+    edit_config(folder, auto_map={"AutoModel": "own_bert.BertModel"})
+    message = refused(folder)
+    assert "own_bert.BertModel" in message
+    assert "--trust-remote-code" in message
 
 
 def torch_exports() -> bool:

@@ -43,11 +43,10 @@ from scorer.errors import (
     ScorerError,
     UsageError,
 )
-from scorer.export import export
 from scorer.export.checkpoint.exporters import EXTRAS, REQUIRED, choose_exporter
 from scorer.export.checkpoint.sample_texts import BUILT_IN_TEXTS
 from scorer.export.containers.checkpoint import open_checkpoint, position_limit
-from scorer.export.export import ExportConfig, export_onnx
+from scorer.export.export import ExportConfig, export, export_onnx
 from scorer.export.graph import onnx_graph
 from scorer.export.proof import proof_texts
 from scorer.model.model_directory import EXACT_FILE, ModelDirectory, open_model_directory
@@ -514,7 +513,11 @@ def test_graph_that_is_wrong_by_little_is_refused(bert: Path, tmp_path: Path, mo
 
 def test_graph_that_gives_nan_is_refused(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "write_graph", damage_logits(float("nan")))
-    assert "not finite" in refused(ParityError, bert, tmp_path)
+    message = refused(ParityError, bert, tmp_path)
+    assert "not finite" in message
+    assert "Try --optimize none" in message
+    assert "fp32" not in message  # which it is
+    assert "Try --precision fp32" in refused(ParityError, bert, tmp_path, precision="fp16")
 
 
 def test_graph_that_does_not_load_is_refused(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -524,7 +527,35 @@ def test_graph_that_does_not_load_is_refused(bert: Path, tmp_path: Path, monkeyp
         return applied
 
     monkeypatch.setattr(export, "write_graph", write)
-    assert "Nothing was written" in refused(ParityError, bert, tmp_path)
+    message = refused(ParityError, bert, tmp_path)
+    assert "does not load the exported graph of BertForSequenceClassification" in message
+    assert "Nothing was written" in message
+
+
+def test_an_operation_that_onnxruntime_lacks_is_told(
+    bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(checkpoint: Any, directory: Path, *arguments: Any, **options: Any) -> Any:
+        applied = onnx_graph.write_graph(checkpoint, directory, *arguments, **options)
+        model = onnx.load(directory / "model.onnx")
+        last = next(node for node in model.graph.node if "logits" in node.output)
+        last.output[0] = "right"
+        half = onnx.TensorProto.BFLOAT16
+        model.graph.node.extend(
+            [
+                onnx.helper.make_node("Cast", ["right"], ["half"], to=half),
+                onnx.helper.make_node("Mul", ["half", "half"], ["product"]),
+                onnx.helper.make_node("Cast", ["product"], ["logits"], to=onnx.TensorProto.FLOAT),
+            ]
+        )
+        onnx.save(model, directory / "model.onnx")
+        return applied
+
+    monkeypatch.setattr(export, "write_graph", write)
+    message = refused(ParityError, bert, tmp_path)
+    assert "lacks an operation" in message
+    assert "Mul" in message
+    assert "Export the model again" not in message
 
 
 def test_tokenizer_file_that_differs_is_refused(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 from bag_model import write_bag_model
+from disks import mounted
 
 from scorer import RunConfig, score
 from scorer.errors import DataError, LeftOutError, ModelError, OutputError
@@ -167,8 +167,12 @@ def test_logits_that_are_not_finite_name_the_row(config: RunConfig, data: list[P
     frame = pl.read_parquet(data[1])
     frame = frame.with_columns(text=pl.when(pl.int_range(ROWS) == 77).then(pl.lit("a xylophone")).otherwise("text"))
     frame.write_parquet(data[1])
-    with pytest.raises(ModelError, match=rf"not finite.*row {ROWS + 77:,} of the data.*{frame['id'][77]}.*2\.parquet"):
+    with pytest.raises(
+        ModelError, match=rf"not finite.*row {ROWS + 77:,} of the data.*{frame['id'][77]}.*2\.parquet"
+    ) as failed:
         score(dataclasses.replace(config, model=model))
+    assert "weights are damaged" in str(failed.value)
+    assert "fp32" not in str(failed.value)  # which the model is
     assert finished_shards(config.output) == [0, 1, 2, 3]
 
 
@@ -199,21 +203,6 @@ def test_a_batch_that_fails_names_its_rows(
 
 
 # --- the output -------------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def mounted(folder: Path, size: str) -> Iterator[Path]:
-    """A file system of its own, so small that it fills up; skips where this user may not mount."""
-    folder.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if done.returncode:
-        pytest.skip(f"cannot mount a file system: {done.stderr.decode().strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def test_a_full_disk_ends_the_run_and_more_room_lets_it_go_on(config: RunConfig, tmp_path: Path) -> None:

@@ -13,7 +13,15 @@ from scorer.errors import OutputError
 from scorer.export.onnx.files import DATA_FILE, EXACT_DATA_FILE
 from scorer.model.model_directory import CONFIG_FILE, CONTRACT_FILE, EXACT_FILE, MODEL_FILE, TOKENIZER_FILE
 from scorer.model.tuning import TUNING_FILE
-from scorer.system.files import FULL, cannot_write, refuse_undecodable, remove, remove_leftovers, temporary_beside
+from scorer.system.files import (
+    FULL,
+    cannot_write,
+    refuse_undecodable,
+    remove,
+    remove_leftovers,
+    temporary_beside,
+    writing,
+)
 from scorer.system.lock import locked
 
 EXPORTED_FILES = frozenset(
@@ -67,19 +75,19 @@ def published(output: Path, *, overwrite: bool) -> Iterator[Path]:
     made = [folder for folder in output.parents if not folder.exists()]  # nearest first
     building, replaced = temporary_beside(output), output.with_name(f".{output.name}{REPLACED}")
     try:
-        with _writing(output.parent):
+        with writing(output.parent, CURE):
             output.parent.mkdir(parents=True, exist_ok=True)
         lock = output.with_name(f".{output.name}{LOCK}")
         with locked(lock, f"another export is writing to '{output}'", CURE):
             _tidy_up(output, replaced)
             check_output(output, overwrite=overwrite)
             try:
-                with _writing(output.parent):
+                with writing(output.parent, CURE):
                     building.mkdir()
                 with _told_when_full(building, output.parent):
                     yield building
                 check_output(output, overwrite=overwrite)  # what was put there meanwhile stays
-                with _writing(output):
+                with writing(output, CURE):
                     if output.exists():
                         output.rename(replaced)
                     building.rename(output)
@@ -95,19 +103,11 @@ def published(output: Path, *, overwrite: bool) -> Iterator[Path]:
 
 def _tidy_up(output: Path, replaced: Path) -> None:
     """Put an output back that was moved away for another one that never came; remove what is no longer needed."""
-    with _writing(output.parent):
+    with writing(output.parent, CURE):
         if replaced.exists() and not output.exists():
             replaced.rename(output)
         remove(replaced)
         remove_leftovers(output)
-
-
-@contextlib.contextmanager
-def _writing(place: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise cannot_write(place, error, cure=CURE) from error
 
 
 @contextlib.contextmanager
@@ -121,7 +121,7 @@ def _told_when_full(folder: Path, place: Path) -> Iterator[None]:
         if refusal is None and not (full and any(folder.iterdir())):  # nothing was written yet
             raise
         at = place if not full or full[0] == folder else full[0]
-        raise cannot_write(at, refusal or OSError(errno.ENOSPC, ""), cure=CURE) from error
+        raise cannot_write(at, refusal or OSError(errno.ENOSPC, ""), CURE) from error
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

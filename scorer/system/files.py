@@ -20,20 +20,20 @@ TEMPORARY = ".tmp"
 NAME_BYTES = 100
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_ELSEWHERE = "give another --output"
+ELSEWHERE = "give another --output"
 # What to do about a refusal of the system, where the reason alone does not say it.
 _CURES = {
-    **dict.fromkeys(FULL, f"Free space or {_ELSEWHERE}"),
-    errno.EFBIG: f"Larger files are not allowed there; {_ELSEWHERE}",
-    **dict.fromkeys((errno.EACCES, errno.EPERM), f"Get the right to write there, or {_ELSEWHERE}"),
-    errno.EROFS: f"Nothing can be written there; {_ELSEWHERE}",
-    errno.ENAMETOOLONG: f"Give it a shorter name, or {_ELSEWHERE}",
+    **dict.fromkeys(FULL, f"Free space or {ELSEWHERE}"),
+    errno.EFBIG: f"Larger files are not allowed there; {ELSEWHERE}",
+    **dict.fromkeys((errno.EACCES, errno.EPERM), f"Get the right to write there, or {ELSEWHERE}"),
+    errno.EROFS: f"Nothing can be written there; {ELSEWHERE}",
+    errno.ENAMETOOLONG: f"Give it a shorter name, or {ELSEWHERE}",
     errno.ENOENT: "A folder of this path does not exist, or a link leads nowhere; check the path",
-    errno.ENOTDIR: f"A part of this path is a file and no folder; {_ELSEWHERE}",
-    **dict.fromkeys((errno.EEXIST, errno.ENOTEMPTY), f"Something else has that name; move it away or {_ELSEWHERE}"),
-    errno.EISDIR: f"A folder has that name; move it away or {_ELSEWHERE}",
+    errno.ENOTDIR: f"A part of this path is a file and no folder; {ELSEWHERE}",
+    **dict.fromkeys((errno.EEXIST, errno.ENOTEMPTY), f"Something else has that name; move it away or {ELSEWHERE}"),
+    errno.EISDIR: f"A folder has that name; move it away or {ELSEWHERE}",
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), "Too many files are open; raise the limit (ulimit -n)"),
-    errno.EIO: f"The disk or the way to it fails; {_ELSEWHERE}",
+    errno.EIO: f"The disk or the way to it fails; {ELSEWHERE}",
 }
 
 
@@ -76,15 +76,20 @@ def making_folder(folder: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def writing(place: Path) -> Iterator[None]:
-    """Turn the operating system's refusal to write into OutputError, with what can be done about it."""
+def writing(place: Path, cure: str = ELSEWHERE) -> Iterator[None]:
+    """Turn the operating system's refusal to write into OutputError, with what can be done about it.
+
+    Args:
+        place: where.
+        cure: what to do where nothing else helps.
+    """
     try:
         yield
     except OSError as error:
-        raise cannot_write(place, error) from error
+        raise cannot_write(place, error, cure) from error
 
 
-def cannot_write(place: Path, error: OSError, *, cure: str = _ELSEWHERE) -> OutputError:
+def cannot_write(place: Path, error: OSError, cure: str = ELSEWHERE) -> OutputError:
     """What to say of the operating system's refusal to write.
 
     Args:
@@ -93,7 +98,7 @@ def cannot_write(place: Path, error: OSError, *, cure: str = _ELSEWHERE) -> Outp
         cure: what to do where nothing else helps.
     """
     reason = os.strerror(error.errno) if error.errno else str(error)
-    said = _CURES.get(error.errno or 0, f"Check the path, or {_ELSEWHERE}").replace(_ELSEWHERE, cure)
+    said = _CURES.get(error.errno or 0, f"Check the path, or {ELSEWHERE}").replace(ELSEWHERE, cure)
     return OutputError(f"cannot write to '{place}': {reason}. {said}.")
 
 

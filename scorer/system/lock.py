@@ -18,7 +18,7 @@ import msgspec
 
 from scorer.errors import OutputError
 from scorer.system.documents import parse, written
-from scorer.system.files import writing
+from scorer.system.files import ELSEWHERE, writing
 
 # How long a lock is asked for: an owner that ends takes the file away, and whoever had it open must open it anew.
 PATIENCE_S = 0.2
@@ -40,7 +40,7 @@ class Owner(msgspec.Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def locked(file: Path, busy: str | None = None, cure: str = "give another --output") -> Iterator[str | None]:
+def locked(file: Path, busy: str | None = None, cure: str = ELSEWHERE) -> Iterator[str | None]:
     """Hold the lock `file` for the block; gives a sentence on the run that died while it held the lock, or None.
 
     Args:
@@ -52,7 +52,7 @@ def locked(file: Path, busy: str | None = None, cure: str = "give another --outp
         OutputError: another process holds the lock, or the file cannot be written.
     """
     died: list[str] = []
-    with writing(file.parent):
+    with writing(file.parent, cure):
         release = _acquire(file, died, busy or f"another run is writing to '{file.parent}'", cure)
     try:
         yield f"An earlier run ({died[0]}) ended before it could tidy up." if died else None

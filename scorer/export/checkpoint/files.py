@@ -6,7 +6,6 @@ bytes of files in folders; what the hub's client fetched is whole. Imports nothi
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,8 +27,11 @@ def check_folder(folder: Path) -> None:
     Raises:
         ExportError: it is one.
     """
-    if not os.access(folder, os.R_OK | os.X_OK):
-        raise cannot_read(folder, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+    try:
+        os.listdir(folder)  # noqa: PTH208 — its names alone are asked for
+        os.stat(os.path.join(folder, "."))  # noqa: PTH116, PTH118 — pathlib drops the point, which asks for entry
+    except OSError as error:
+        raise cannot_read(folder, error) from error
 
 
 def check_file(file: Path) -> None:

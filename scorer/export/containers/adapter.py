@@ -28,6 +28,7 @@ from scorer.export.containers.adapter_base import (
     CONFIG,
     PREFIX,
     find_base,
+    of_another_name,
     quantized_in_training,
     read_base_config,
     refuse_merged,
@@ -70,6 +71,7 @@ def open_adapter(place: Place, wishes: Wishes) -> Contents:
     said = [
         *notices,
         f"adapter merged in float32 with its base model, '{base.place.location}'",
+        *of_another_name(record, base, place.location),
         *quantized_in_training(own, fields),
     ]
     said += _set_classes(config, outputs, described, place)

@@ -116,6 +116,21 @@ def _no_base(name: str, place: Place, reason: str) -> ExportError:
     )
 
 
+def of_another_name(record: Mapping[str, Any], base: Base, location: str) -> list[str]:
+    """A warning where a person names another base than an adapter's record does, as far as names tell."""
+    recorded = record.get("base_model_name_or_path")
+    if (
+        base.embedded
+        or not isinstance(recorded, str)
+        or Path(recorded).name in {"", base.place.name.rpartition("/")[2]}
+    ):
+        return []
+    return [
+        f"warning: the adapter '{location}' was trained on a base called '{recorded}', and is merged with "
+        f"'{base.place.location}': where that is another model, so is what is exported"
+    ]
+
+
 def quantized_in_training(own: Mapping[str, Any], base: Mapping[str, Any]) -> list[str]:
     """A warning where the config.json beside an adapter tells that its base was quantized in training."""
     if "quantization_config" not in own or "quantization_config" in base:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from scorer.export.attention import fused_attention
@@ -39,6 +40,11 @@ def _replacements(model: Any) -> list[tuple[Any, str, Any]]:
         ]
     if model.config.model_type == "deepseek_v2":  # complex numbers, which ONNX has not
         return [(torch, "polar", _polar), (code, "apply_rotary_emb", _rotate)]
+    if model.config.model_type == "falcon" and model.config.alibi:
+        alibi = code.build_alibi_tensor(
+            torch.ones(1, 2, dtype=torch.long), model.config.num_attention_heads, torch.float32
+        )
+        return [(code, "build_alibi_tensor", partial(_alibi, alibi[:, 0, 1]))]
     return []
 
 
@@ -85,6 +91,22 @@ def _longformer_attention(layer: Any, hidden_states: Any, attention_mask: Any = 
         real[:, None, None, :],
     )
     return (torch.cat([first, local[:, 1:]], dim=1),)
+
+
+def _alibi(slopes: Any, attention_mask: Any, _: int, dtype: Any) -> Any:
+    """Falcon's bias by distance, float32 [B * n, 1, T]: rounded to bfloat16, in which ONNX Runtime does not multiply.
+
+    Args:
+        slopes: float32 [n], rounded already.
+        attention_mask: [B, T].
+        _: the number of heads, n.
+        dtype: of the answer.
+    """
+    import torch
+
+    order = (attention_mask.cumsum(dim=-1) - 1) * attention_mask  # [B, T]
+    products = slopes[None, :, None] * order[:, None, :].to(torch.bfloat16).float()  # [B, n, T]
+    return products.to(torch.bfloat16).to(dtype).flatten(0, 1)[:, None, :]
 
 
 def _polar(size: Any, angle: Any) -> Any:

@@ -16,14 +16,17 @@ if TYPE_CHECKING:
     from scorer.config import RunConfig
     from scorer.errors import ScorerError
     from scorer.export.export import ExportConfig, export_onnx
+    from scorer.listener import Listener
     from scorer.ranking.rank import rank
     from scorer.results.run_report import RunReport
-    from scorer.review.correct.apply import ApplyConfig, apply_corrections
+    from scorer.review.correct.apply import Applied, ApplyConfig, apply_corrections
     from scorer.run.run import score
 
 __all__ = [
+    "Applied",
     "ApplyConfig",
     "ExportConfig",
+    "Listener",
     "RunConfig",
     "RunReport",
     "ScorerError",
@@ -34,8 +37,10 @@ __all__ = [
 ]
 
 _HOME = {
+    "Applied": "scorer.review.correct.apply",
     "ApplyConfig": "scorer.review.correct.apply",
     "ExportConfig": "scorer.export.export",
+    "Listener": "scorer.listener",
     "RunConfig": "scorer.config",
     "RunReport": "scorer.results.run_report",
     "ScorerError": "scorer.errors",
@@ -46,10 +51,12 @@ _HOME = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(importlib.import_module(_HOME[name]), name)
-    raise AttributeError(f"module 'scorer' has no attribute '{name}'")
+if not TYPE_CHECKING:  # a type checker reads the imports above, and so finds a name that is not there
+
+    def __getattr__(name: str) -> Any:
+        if name in _HOME:
+            return getattr(importlib.import_module(_HOME[name]), name)
+        raise AttributeError(f"module 'scorer' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:

@@ -67,7 +67,8 @@ COLUMNS = (
 
 PAGE = """# Precisions and levels of optimization
 
-What `scripts/precisions.py` found on {date} with {packages}.
+How much do precisions and optimization levels change answers and speed? What `scripts/precisions.py` found on
+{date} with {packages}.
 
 Small models ({layers} layers of width 128, trained for 400 steps on news texts, so that their answers mean something),
 exported by torch's exporter with every precision and level. `--optimize O1` is left out: its graph is that of `none`.

@@ -1,4 +1,4 @@
-"""The README's pictures of the review page, made anew from the embedded corpus in Chromium.
+"""The pictures of the review page in README and docs/, made anew from the embedded corpus in Chromium.
 
 .venv/bin/python scripts/screenshots.py [FOLDER]        default: images
 """

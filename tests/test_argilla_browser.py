@@ -25,7 +25,7 @@ if missing() is None:
     pytest.importorskip("argilla", reason="needs the extra `argilla`")
     from argilla_helpers import Server
 
-# Where the README's picture goes; only written when asked for.
+# Where the picture in docs/argilla.md goes; only written when asked for.
 SCREENSHOT = os.environ.get("SCORER_SCREENSHOT")
 
 

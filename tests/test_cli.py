@@ -23,11 +23,8 @@ from scorer.cli.commands.demo import demo_corpus
 from scorer.cli.commands.doctor import diagnose
 from scorer.cli.main import cli
 from scorer.distribution import DISTRIBUTION, install_command
-from scorer.schema import REJECT_REASONS
-from scorer.tasks.single_label import scores_schema
 
 REPOSITORY = Path(__file__).parents[1]
-README = (REPOSITORY / "README.md").read_text()
 Scorer = Callable[..., subprocess.CompletedProcess[str]]
 
 COMMANDS = sorted(cli.commands)
@@ -58,7 +55,7 @@ def test_every_installation_that_is_named_is_of_this_distribution() -> None:
     pattern = re.compile(r"pip install [^\n]*?'([\w-]+)\[")
     files = [
         file
-        for folder in ("scorer", "benchmarks", "scripts")
+        for folder in ("scorer", "benchmarks", "scripts", "docs")
         for file in (REPOSITORY / folder).rglob("*")
         if file.suffix in {".py", ".js", ".md", ".html"} and ".cache" not in file.parts
     ]
@@ -68,34 +65,9 @@ def test_every_installation_that_is_named_is_of_this_distribution() -> None:
     assert tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["name"] == DISTRIBUTION
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_the_readme_speaks_of_every_command(name: str) -> None:
-    assert f"scorer {name}" in README
-
-
-def test_the_readme_lists_every_exit_code() -> None:
-    for kind in error_classes():
-        if kind is not errors.ScorerError:
-            assert re.search(rf"^\| {kind.exit_code} \|", README, re.MULTILINE), kind.__name__
-            assert re.search(rf"{kind.__name__}\s+{kind.exit_code} ", errors.__doc__ or ""), kind.__name__
-
-
 def test_exit_codes_are_distinct() -> None:
     codes = [kind.exit_code for kind in error_classes()]
     assert len(codes) == len(set(codes))
-
-
-def test_the_readme_describes_every_column_and_reason() -> None:
-    kept = (scores_schema(classes=2, pairs=True, keep_text=True, top_k=top_k) for top_k in (None, 1))
-    for name in (name for each in kept for name in each.names):
-        assert f"`{name}`" in README, name
-    for reason in REJECT_REASONS:
-        assert f"`{reason}`" in README, reason
-
-
-def test_ci_calls_the_command_that_the_readme_names() -> None:
-    assert "\n    bash scripts/check\n" in README
-    assert "\nbash scripts/check\n" in (REPOSITORY / ".ci" / "run").read_text()
 
 
 def test_run_prints_a_summary_and_the_ten_highest_losses(

@@ -1,4 +1,4 @@
-"""The README's first real command on a hub id: real code up to the network, on a folder like its cache."""
+"""A hub id exported, as docs/data.md tells: real code up to the network, on a folder like its cache."""
 
 from __future__ import annotations
 

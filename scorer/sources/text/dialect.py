@@ -18,7 +18,7 @@ from scorer.config import NAMED_DELIMITERS
 from scorer.sources.storage.storage import EmptyFileError
 from scorer.sources.storage.text_encoding import BYTE_ORDER_MARK
 from scorer.sources.storage.text_stream import TextOptions
-from scorer.sources.text.records import Dialect, cut, fields_of, pieces, value_of
+from scorer.sources.text.records import Dialect, cut, fields_of, pieces, unquoted_fields, value_of
 
 # Tried, most usual first, where the file's name does not fit.
 _DELIMITERS = (",", ";", "\t", "|")
@@ -114,7 +114,7 @@ def glued_row(records: Sequence[bytes], dialect: Dialect, known: Sequence[frozen
             continue
         if delimiter == b"\t" and whole == len(lines):  # texts hold few tabs, and never as many in every line
             return index
-        rows = [row for line in lines if len(row := line.rstrip(b"\r").split(delimiter)) == len(known)]
+        rows = [row for line in lines if len(row := unquoted_fields(line, delimiter)) == len(known)]
         again = [Counter(row[column] for row in rows) for column in range(len(known))]
         like_rows = sum(
             any(field and (field in known[column] or again[column][field] > 1) for column, field in enumerate(row))
@@ -131,7 +131,7 @@ def _known_values(
     """Values of each column in rows that stand in one line; any may hold the name of a label."""
     known = [{name.encode("utf-8", "replace") for name in options.label_names} for _ in range(columns)]
     for row in rows[:_KNOWN_ROWS]:
-        fields = row.rstrip(b"\r\n").split(dialect.delimiter.encode())
+        fields = unquoted_fields(row, dialect.delimiter.encode())
         if len(fields) == columns and b"\n" not in row.rstrip(b"\r\n"):
             for column, field in enumerate(fields):
                 known[column].add(field)
@@ -185,8 +185,7 @@ def _may_be(head: bytes, quoting: str, delimiter: str) -> bool:
 
 def _is_quoted(head: bytes, mark: bytes) -> bool:
     """Whether the quotes of the file do stand around its fields: of the header, or mostly, or with doubled ones in."""
-    lines = [line.rstrip(b"\r") for line in head.split(b"\n") if line.strip()]
-    rows = [line.split(mark) for line in lines]
+    rows = [unquoted_fields(line, mark) for line in head.split(b"\n") if line.strip()]
     wrapped = [[field[:1] == field[-1:] == b'"' and len(field) > 1 for field in row] for row in rows]
     if any(wrapped[0]):
         return True

@@ -150,6 +150,11 @@ def fields_of(record: bytes, dialect: Dialect) -> list[tuple[int, int]]:
         position = match.end()
 
 
+def unquoted_fields(line: bytes, delimiter: bytes) -> list[bytes]:
+    """What the fields of a line would be if quotes were text: for looks at how a file may be meant."""
+    return line.rstrip(b"\r\n").split(delimiter)
+
+
 def value_of(field: bytes, dialect: Dialect) -> bytes:
     """What a field says, without its quotes."""
     if dialect.quoting == "none":

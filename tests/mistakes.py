@@ -556,6 +556,11 @@ def label_map_that_is_missing(bench: Bench) -> list[object]:
     return bench.run(bench.good(), "--label-map", bench.path / "absent.json")
 
 
+@case(DataError, "cannot read --label-map", "map.json", "surrogates not allowed")
+def label_map_with_half_an_emoji(bench: Bench) -> list[object]:
+    return bench.run(bench.good(), "--label-map", bench.label_map({"\ud83d": bench.label_names[0]}))
+
+
 @case(DataError, "cannot read --label-map", "map.json", "JSON object")
 def label_map_that_is_no_json(bench: Bench) -> list[object]:
     return bench.run(bench.good(), "--label-map", bench.file("map.json", "cats: World"))

@@ -44,7 +44,7 @@ def parse(content: bytes | str, form: type[Form], *, version: int | None = None)
         return msgspec.json.decode(content, type=form, dec_hook=_made)
     except msgspec.ValidationError as error:
         raise ValueError(_told(content, str(error))) from error
-    except ScorerError as error:  # a configuration that contradicts itself
+    except (msgspec.DecodeError, ScorerError) as error:  # no JSON; a configuration that contradicts itself
         raise ValueError(str(error)) from error
     except RecursionError as error:
         raise ValueError("values are nested too deeply") from error

@@ -85,7 +85,7 @@ def bench(folder: Path, cheap: Logits, exact: Logits, *, rows: int = 700, seed: 
         encoder=CodePoints(),
         classifier=cheap,
         precision="int8",
-        exact=lambda: exact,
+        make_fp32=lambda: exact,
         max_batch_tokens=256,
         length_multiple=1,
         pad_token_id=0,
@@ -192,15 +192,15 @@ def int8_model(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The embedded model in int8, with its fp32 form beside it."""
     pytest.importorskip("onnx", reason="needs the extra `export`")
     from scorer.export.graph.graph_precision import to_int8
-    from scorer.model.model_directory import CONTRACT_FILE, EXACT_FILE, MODEL_FILE, sha256_of
+    from scorer.model.model_directory import CONTRACT_FILE, FP32_FILE, MODEL_FILE, sha256_of
 
     folder = tmp_path_factory.mktemp("int8") / "model"
     shutil.copytree(model, folder)
-    shutil.copy(folder / MODEL_FILE, folder / EXACT_FILE)
+    shutil.copy(folder / MODEL_FILE, folder / FP32_FILE)
     to_int8(folder / MODEL_FILE)
     (folder / "quantized.onnx").unlink(missing_ok=True)
     contract = json.loads((folder / CONTRACT_FILE).read_text())
-    names = (*contract["files"], EXACT_FILE)
+    names = (*contract["files"], FP32_FILE)
     contract |= {"precision": "int8", "files": {name: sha256_of(folder / name) for name in names}}
     (folder / CONTRACT_FILE).write_text(json.dumps(contract))
     return folder

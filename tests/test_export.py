@@ -49,7 +49,7 @@ from scorer.export.containers.checkpoint import open_checkpoint, position_limit
 from scorer.export.export import ExportConfig, export, export_onnx
 from scorer.export.graph import onnx_graph
 from scorer.export.proof import proof_texts
-from scorer.model.model_directory import EXACT_FILE, ModelDirectory, open_model_directory
+from scorer.model.model_directory import FP32_FILE, ModelDirectory, open_model_directory
 
 pytestmark = pytest.mark.usefixtures("kept_graphs")
 
@@ -276,7 +276,7 @@ def test_large_weights_lie_beside_the_graph_and_are_hashed(
     monkeypatch.chdir(tmp_path / "here")
     directory = exported(bert, tmp_path / "model", precision=precision)
     assert list((tmp_path / "here").iterdir()) == []
-    beside = {"model.onnx_data"} if precision == "fp32" else {"model.onnx_data", EXACT_FILE, f"{EXACT_FILE}_data"}
+    beside = {"model.onnx_data"} if precision == "fp32" else {"model.onnx_data", FP32_FILE, f"{FP32_FILE}_data"}
     assert {file.name for file in directory.path.iterdir()} == FILES | beside
     assert beside <= set(directory.contract.files)
     assert (directory.path / "model.onnx_data").stat().st_size > 10_000

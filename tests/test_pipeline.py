@@ -74,7 +74,7 @@ def run(
             encoder=CodePoints(),
             classifier=classifier or SumOfIds(),
             precision="fp32",
-            exact=None,
+            make_fp32=None,
             length_multiple=1,
             max_batch_tokens=budget,
             pad_token_id=10**6,  # padding that leaks into the sums would be seen

@@ -142,7 +142,7 @@ def test_int8_keeps_a_copy_in_fp32_and_what_is_computed_for_one_position(
     assert plain
     assert all(name.startswith("one_position/") for name in plain)
     assert {"MatMulInteger", "QAttention"} <= {node.op_type for node in graph.node}
-    assert directory.exact_file is not None
+    assert directory.fp32_file is not None
     assert directory.contract.fidelity is not None
 
 

@@ -1,4 +1,4 @@
-"""How well cheap losses keep the ranking of exact ones. Pure functions on arrays; numpy only.
+"""How well cheap losses keep the ranking of fp32's. Pure functions on arrays; numpy only.
 
 A cheap model (int8, fp16) is judged in the terms of its use: are the same rows suspect, in the same order? Errors
 are taken in the log-odds of the given label, where they are of one size for all rows: a loss near 0 hardly moves
@@ -18,14 +18,14 @@ from scorer.arithmetic.scoring import DoubleArray, FloatArray
 # The share of rows that counts as the head, and the fewest rows that do.
 HEAD_SHARE = 0.01
 FEWEST_HEAD_ROWS = 10
-# Below these the order of the rows is no longer the exact model's, and a run refuses the cheap one.
+# Below these the order of the rows is no longer fp32's, and a run refuses the cheap one.
 LOWEST_SPEARMAN = 0.9
 LOWEST_HEAD_OVERLAP = 0.5
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Fidelity:
-    """Cheap losses against exact ones, over N losses.
+    """Cheap losses against those of fp32, over N losses.
 
     Attributes:
         losses: N.
@@ -33,7 +33,7 @@ class Fidelity:
         max_loss_difference: largest absolute difference in nats.
         max_log_odds_difference: largest absolute difference of the log-odds that the given label is wrong.
         spearman: Spearman's rank correlation.
-        head_overlap: share of the exact head (the highest 1%, at least 10) that is in the cheap head of that size.
+        head_overlap: share of fp32's head (the highest 1%, at least 10) that is in the cheap head of that size.
         source: where the losses came from.
     """
 
@@ -47,7 +47,7 @@ class Fidelity:
 
     @property
     def keeps_the_ranking(self) -> bool:
-        """Whether the order is close enough to the exact one to be of use."""
+        """Whether the order is close enough to fp32's to be of use."""
         return self.spearman >= LOWEST_SPEARMAN and self.head_overlap >= LOWEST_HEAD_OVERLAP
 
     def __str__(self) -> str:
@@ -57,23 +57,23 @@ class Fidelity:
         )
 
 
-def measure_fidelity(cheap: npt.NDArray[np.floating], exact: npt.NDArray[np.floating], source: str) -> Fidelity:
+def measure_fidelity(cheap: npt.NDArray[np.floating], fp32: npt.NDArray[np.floating], source: str) -> Fidelity:
     """Compare the losses of the same rows.
 
     Args:
         cheap: floating [N], losses of the cheap model, N at least 1.
-        exact: floating [N], losses of the exact model.
+        fp32: floating [N], losses of the fp32 model.
         source: where they came from, for the record.
     """
-    head = min(len(exact), max(FEWEST_HEAD_ROWS, math.ceil(HEAD_SHARE * len(exact))))
-    difference = np.abs(cheap.astype(np.float64) - exact)
+    head = min(len(fp32), max(FEWEST_HEAD_ROWS, math.ceil(HEAD_SHARE * len(fp32))))
+    difference = np.abs(cheap.astype(np.float64) - fp32)
     return Fidelity(
-        losses=len(exact),
+        losses=len(fp32),
         mean_loss_difference=float(difference.mean()),
         max_loss_difference=float(difference.max()),
-        max_log_odds_difference=float(np.abs(log_odds(cheap) - log_odds(exact)).max()),
-        spearman=spearman(cheap, exact),
-        head_overlap=np.intersect1d(_highest(cheap, head), _highest(exact, head)).size / head,
+        max_log_odds_difference=float(np.abs(log_odds(cheap) - log_odds(fp32)).max()),
+        spearman=spearman(cheap, fp32),
+        head_overlap=np.intersect1d(_highest(cheap, head), _highest(fp32, head)).size / head,
         source=source,
     )
 

@@ -29,7 +29,7 @@ from scorer.export.proof.parity import BUILT_IN, judge_fidelity, make_reference,
 from scorer.export.proof.proof_texts import read_texts
 from scorer.model.model_directory import (
     CONTRACT_FILE,
-    EXACT_FILE,
+    FP32_FILE,
     MODEL_FILE,
     TOKENIZER_FILE,
     Exporter,
@@ -181,10 +181,10 @@ def _prove(
     def prove(graph: str, precision: Precision) -> tuple[Parity, Parity | str]:
         return prove_parity(checkpoint, directory / graph, reference, precision=precision, optimize=applied.optimize)
 
-    exact_pairs = None if config.precision == "fp32" else prove(EXACT_FILE, "fp32")[1]
+    fp32_pairs = None if config.precision == "fp32" else prove(FP32_FILE, "fp32")[1]
     parity, pairs = prove(MODEL_FILE, config.precision)
-    if isinstance(exact_pairs, str):
-        pairs = exact_pairs
+    if isinstance(fp32_pairs, str):
+        pairs = fp32_pairs
     notify(
         f"largest difference: {parity.max_logit_difference:.1e} in a logit, {parity.max_loss_difference:.1e} nats "
         f"in a loss ({parity.tolerance:g} accepted)"

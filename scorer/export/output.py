@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scorer.errors import OutputError
-from scorer.export.onnx.files import DATA_FILE, EXACT_DATA_FILE
-from scorer.model.model_directory import CONFIG_FILE, CONTRACT_FILE, EXACT_FILE, MODEL_FILE, TOKENIZER_FILE
+from scorer.export.onnx.files import DATA_FILE, FP32_DATA_FILE
+from scorer.model.model_directory import CONFIG_FILE, CONTRACT_FILE, FP32_FILE, MODEL_FILE, TOKENIZER_FILE
 from scorer.model.tuning import TUNING_FILE
 from scorer.system.files import (
     FULL,
@@ -25,7 +25,7 @@ from scorer.system.files import (
 from scorer.system.lock import locked
 
 EXPORTED_FILES = frozenset(
-    {MODEL_FILE, DATA_FILE, EXACT_FILE, EXACT_DATA_FILE, TOKENIZER_FILE, CONFIG_FILE, CONTRACT_FILE, TUNING_FILE}
+    {MODEL_FILE, DATA_FILE, FP32_FILE, FP32_DATA_FILE, TOKENIZER_FILE, CONFIG_FILE, CONTRACT_FILE, TUNING_FILE}
 )
 
 LOCK, REPLACED = ".lock", ".replaced"

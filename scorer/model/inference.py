@@ -45,12 +45,12 @@ class Careful:
 
     Args:
         classifier: the classifier to ask.
-        make_exact: makes a classifier of the same model in fp32, when the first row needs it; None where there is none.
+        make_fp32: makes a classifier of the same model in fp32, when the first row needs it; None where there is none.
     """
 
-    def __init__(self, classifier: Classifier, make_exact: Callable[[], Classifier] | None = None) -> None:
-        self._classifier, self._make_exact = classifier, make_exact
-        self._exact: Classifier | None = None
+    def __init__(self, classifier: Classifier, make_fp32: Callable[[], Classifier] | None = None) -> None:
+        self._classifier, self._make_fp32 = classifier, make_fp32
+        self._fp32: Classifier | None = None
         self._making = threading.Lock()
 
     def __call__(self, batch: Batch) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
@@ -79,10 +79,10 @@ class Careful:
         return np.concatenate([self._in_parts(classifier, half) for half in halves])
 
     def _again(self, batch: Batch, logits: FloatArray) -> FloatArray:
-        if self._make_exact is not None:
+        if self._make_fp32 is not None:
             with self._making:
-                self._exact = self._exact or self._make_exact()
-            logits = self._in_parts(self._exact, batch)
+                self._fp32 = self._fp32 or self._make_fp32()
+            logits = self._in_parts(self._fp32, batch)
         try:
             return finite(logits, OVERFLOW)
         except ModelError as error:

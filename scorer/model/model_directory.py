@@ -24,7 +24,7 @@ from scorer.errors import ModelError
 from scorer.system.documents import parse, written
 
 MODEL_FILE = "model.onnx"
-EXACT_FILE = "model_fp32.onnx"
+FP32_FILE = "model_fp32.onnx"
 TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "config.json"
 CONTRACT_FILE = "scorer.json"
@@ -160,9 +160,9 @@ class ModelDirectory:
         return self.path / MODEL_FILE
 
     @property
-    def exact_file(self) -> Path | None:
+    def fp32_file(self) -> Path | None:
         """The same model in fp32, where the graph is of less precision."""
-        return self.path / EXACT_FILE if EXACT_FILE in self.contract.files else None
+        return self.path / FP32_FILE if FP32_FILE in self.contract.files else None
 
     @property
     def tokenizer_file(self) -> Path:

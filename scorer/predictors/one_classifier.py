@@ -38,7 +38,7 @@ class OneClassifier:
         encoder: texts to token ids.
         classifier: batches to logits.
         precision: number format that the classifier computes in.
-        exact: makes a classifier of the same model in fp32, which computes the rows whose logits are not finite again;
+        make_fp32: makes a classifier of the same model in fp32, which retries the rows whose logits are not finite;
             None where there is none.
         max_batch_tokens: cap on padded tokens per batch.
         length_multiple: batches are padded to a multiple of this.
@@ -51,7 +51,7 @@ class OneClassifier:
     encoder: TextEncoderLike
     classifier: Classifier
     precision: str
-    exact: Callable[[], Classifier] | None
+    make_fp32: Callable[[], Classifier] | None
     max_batch_tokens: int
     length_multiple: int
     pad_token_id: int
@@ -60,15 +60,15 @@ class OneClassifier:
 
     def __post_init__(self) -> None:
         """One classifier in fp32 serves all shards."""
-        object.__setattr__(self, "careful", Careful(self.classifier, self.exact))
+        object.__setattr__(self, "careful", Careful(self.classifier, self.make_fp32))
 
     @property
     def in_fp32(self) -> Callable[[], OneClassifier] | None:
         """Makes the same with the classifier in fp32."""
-        make = self.exact
+        make = self.make_fp32
         if make is None:
             return None
-        return lambda: dataclasses.replace(self, classifier=make(), precision=FP32, exact=None)
+        return lambda: dataclasses.replace(self, classifier=make(), precision=FP32, make_fp32=None)
 
     def shard(self, clock: Clock) -> Callable[[pa.RecordBatch], Prediction]:
         """Begin a shard."""
@@ -87,7 +87,7 @@ class _Texts:
         lengths: int32 [D], tokens of those that were tokenized so far.
         truncated: bool [D], which of them were cut.
         logits: float32 [D, C] of those that were computed so far.
-        exact: bool [D], which of them were computed in fp32.
+        in_fp32: bool [D], which of them were computed in fp32.
     """
 
     def __init__(self, classes: int) -> None:
@@ -95,7 +95,7 @@ class _Texts:
         self.lengths = np.empty(0, np.int32)
         self.truncated = np.empty(0, np.bool_)
         self.logits = np.empty((0, classes), np.float32)
-        self.exact = np.empty(0, np.bool_)
+        self.in_fp32 = np.empty(0, np.bool_)
 
 
 class _Shard:
@@ -127,12 +127,12 @@ class _Shard:
                 self._compute(known, padded, encoded.lengths, advance)
             except FailedTextsError as error:
                 raise ModelError(_at_rows(records, numbers, len(known.logits), error)) from error
-            exact = known.exact[numbers].astype(np.int8)
+            in_fp32 = known.in_fp32[numbers].astype(np.int8)
             return Outputs(
                 logits=known.logits[numbers],
                 lengths=lengths,
                 truncated=truncated,
-                precision=pa.DictionaryArray.from_arrays(pa.array(exact), pa.array([made.precision, FP32])),
+                precision=pa.DictionaryArray.from_arrays(pa.array(in_fp32), pa.array([made.precision, FP32])),
                 texts=encoded.lengths.size,
                 tokens=int(encoded.lengths.sum()),
                 padded_tokens=sum(batch.input_ids.size for batch in padded),
@@ -144,14 +144,14 @@ class _Shard:
         """Logits of the window's new texts; of those without a token they are zeros, which nobody reads."""
         with self._clock.stage("infer"):
             logits = np.zeros((lengths.size, known.logits.shape[1]), np.float32)
-            exact = np.zeros(lengths.size, np.bool_)
+            fp32 = np.zeros(lengths.size, np.bool_)
             tokens = int(lengths.sum())
             with contextlib.closing(infer(self._predictor.careful, padded, self._predictor.streams)) as answers:
                 for batch, (answer, in_fp32) in answers:
-                    logits[batch.rows], exact[batch.rows] = answer, in_fp32
+                    logits[batch.rows], fp32[batch.rows] = answer, in_fp32
                     advance(int(lengths[batch.rows].sum()), tokens)
             known.logits = np.concatenate([known.logits, logits])
-            known.exact = np.concatenate([known.exact, exact])
+            known.in_fp32 = np.concatenate([known.in_fp32, fp32])
 
 
 def _at_rows(records: pa.RecordBatch, numbers: IntArray, before: int, error: FailedTextsError) -> str:

@@ -73,7 +73,7 @@ class Rescoring:
 
     Args:
         stages: the run's pipeline.
-        exact: makes the predictor of the same model in fp32.
+        make_fp32: makes the predictor of the same model in fp32.
         shards: the run's shards.
         directory: the run's directory.
         writer: writes scores in the run's schema.
@@ -83,19 +83,19 @@ class Rescoring:
     def __init__(
         self,
         stages: Stages,
-        exact: Callable[[], Predictor],
+        make_fp32: Callable[[], Predictor],
         shards: Sequence[Shard],
         *,
         directory: RunDirectory,
         writer: ShardWriter,
         listener: Listener,
     ) -> None:
-        self._cheap, self._make_exact, self._shards = stages, exact, shards
+        self._cheap, self._make_fp32, self._shards = stages, make_fp32, shards
         self._directory, self._writer, self._listener = directory, writer, listener
 
     @cached_property
-    def _exact(self) -> Stages:
-        return dataclasses.replace(self._cheap, predictor=self._make_exact(), clock=Clock())
+    def _fp32(self) -> Stages:
+        return dataclasses.replace(self._cheap, predictor=self._make_fp32(), clock=Clock())
 
     @property
     def _precision(self) -> str:
@@ -113,14 +113,14 @@ class Rescoring:
         file = self._directory.rescored / PILOT_FILE
         with contextlib.suppress(OSError, ValueError):
             return parse(file.read_bytes(), Fidelity)
-        cheap = exact = np.empty(0, dtype=np.float32)
+        cheap = fp32 = np.empty(0, dtype=np.float32)
         for shard in self._shards:
-            cheap, exact = self._sample(shard)
-            if exact.size:
+            cheap, fp32 = self._sample(shard)
+            if fp32.size:
                 break
         else:
             return None
-        fidelity = measure_fidelity(cheap, exact, f"{exact.size} rows of the corpus")
+        fidelity = measure_fidelity(cheap, fp32, f"{fp32.size} rows of the corpus")
         self._listener.info(f"{self._precision} against fp32: {fidelity}.")
         if not (fidelity.keeps_the_ranking or allow_low_fidelity):
             raise ParityError(
@@ -132,14 +132,14 @@ class Rescoring:
         return fidelity
 
     def _sample(self, shard: Shard) -> tuple[FloatArray, FloatArray]:
-        """Cheap and exact losses of some rows of a shard: float32 [N] each."""
+        """Losses of some rows by the cheap model and by fp32 of a shard: float32 [N] each."""
         if not shard.spans:
             return np.empty(0, np.float32), np.empty(0, np.float32)
         numbers = np.concatenate([np.arange(span.first_row, span.first_row + span.rows) for span in shard.spans])
         size = min(numbers.size, max(PILOT_ROWS[0], min(PILOT_ROWS[1], self._all_rows // PILOT_ONE_IN)))
         only = numbers[np.sort(np.random.default_rng(0).choice(numbers.size, size, replace=False))]
         try:
-            return _losses(self._cheap, shard, only), _losses(self._exact, shard, only)
+            return _losses(self._cheap, shard, only), _losses(self._fp32, shard, only)
         except UnreadableError as error:  # the run itself will meet it
             return self._sample(without_unreadable(self._cheap.source, error))
 
@@ -161,20 +161,20 @@ class Rescoring:
             rounds += self._score_again(near.rows)
             known = self._known()
             rows = np.intersect1d(near.rows, known.rows, assume_unique=True)
-            exact, cheap = scale(known.of(rows)), scale(near.of(rows))
-            error = max(0.0, float((exact - cheap).max()))
-            needed = float(np.partition(exact, exact.size - asked)[exact.size - asked]) - SAFETY * error
+            fp32, cheap = scale(known.of(rows)), scale(near.of(rows))
+            error = max(0.0, float((fp32 - cheap).max()))
+            needed = float(np.partition(fp32, fp32.size - asked)[fp32.size - asked]) - SAFETY * error
             if needed >= floor or near.rows.size == self._all_rows:
                 break
             floor = needed
         everything = near.rows.size == self._all_rows
         return ExactHead(
             asked=asked,
-            exact=exact.size if everything else int((exact - SAFETY * error >= floor).sum()),
+            exact=fp32.size if everything else int((fp32 - SAFETY * error >= floor).sum()),
             rescored=known.rows.size,
             largest_error=error,
             lowest_loss=self._cheap.task.loss_at(floor),
-            overlap=np.intersect1d(_head(cheap, asked), _head(exact, asked)).size / asked,
+            overlap=np.intersect1d(_head(cheap, asked), _head(fp32, asked)).size / asked,
             rounds=rounds,
         )
 
@@ -192,7 +192,7 @@ class Rescoring:
         self._listener.started(new.size)
         shards = [part for shard in self._shards if (part := shard.among(new)).spans]
         try:
-            with contextlib.closing(score_shards(self._exact, shards, new)) as windows:
+            with contextlib.closing(score_shards(self._fp32, shards, new)) as windows:
                 self._writer.write_rescored(self._directory.rescored / f"round-{len(files):02d}.parquet", windows)
         finally:
             self._listener.finished()
@@ -216,7 +216,7 @@ class Rescoring:
         return Losses.joined(parts)
 
     def _known(self) -> Losses:
-        """The exact losses so far."""
+        """The losses in fp32 so far."""
         return Losses.joined([_read(file) for file in self._directory.rescored_files()])
 
     def _read_shards(self) -> Iterator[Losses]:

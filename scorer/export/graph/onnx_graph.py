@@ -17,10 +17,10 @@ from scorer.export.containers.checkpoint import Checkpoint
 from scorer.export.graph.graph_precision import fuse, to_fp16, to_int8
 from scorer.export.graph.optimum_graph import write_optimum_graph
 from scorer.export.graph.torch_graph import accepted_inputs, write_torch_graph
-from scorer.export.onnx.files import DATA_FILE, EXACT_DATA_FILE, gather_external_data, save
+from scorer.export.onnx.files import DATA_FILE, FP32_DATA_FILE, gather_external_data, save
 from scorer.export.positions.read_token import NO_PADDING_ID, read_last_token
 from scorer.export.rewrites.graph_rewrites import rewrite
-from scorer.model.model_directory import CONFIG_FILE, EXACT_FILE, MODEL_FILE, Exporter, Optimization, Precision
+from scorer.model.model_directory import CONFIG_FILE, FP32_FILE, MODEL_FILE, Exporter, Optimization, Precision
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def write_graph(
             f"'{checkpoint.source}' could not be exported as {precision} with --optimize {optimize}: "
             f"{type(error).__name__}: {error}. Try --optimize none, or --precision fp32."
         ) from error
-    for name in (MODEL_FILE, DATA_FILE, EXACT_FILE, EXACT_DATA_FILE):
+    for name in (MODEL_FILE, DATA_FILE, FP32_FILE, FP32_DATA_FILE):
         if (workshop / name).exists():
             (workshop / name).rename(directory / name)
     (directory / CONFIG_FILE).write_text(checkpoint.model.config.to_json_string(), encoding="utf-8")
@@ -124,7 +124,7 @@ def _convert(graph: Path, exporter: Exporter, precision: Precision) -> None:
     """Bring a graph to less precision, and keep a copy of it in fp32."""
     import onnx
 
-    save(onnx.load(graph), graph.with_name(EXACT_FILE))
+    save(onnx.load(graph), graph.with_name(FP32_FILE))
     if exporter == "torch":
         fuse(graph, fast_gelu=False)
     if precision == "fp16":

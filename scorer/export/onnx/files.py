@@ -11,7 +11,7 @@ from typing import Any
 from scorer.model.model_directory import MODEL_FILE
 
 DATA_FILE = "model.onnx_data"
-EXACT_DATA_FILE = "model_fp32.onnx_data"
+FP32_DATA_FILE = "model_fp32.onnx_data"
 # Protocol buffers end at 2 GiB; graphs near that keep their weights in a file beside them.
 EXTERNAL_DATA_BYTES = 2_000_000_000
 

@@ -24,7 +24,7 @@ from scorer.export.proof.proof_texts import PARITY_TEXTS, proof_pairs, proof_tex
 from scorer.export.proof.reference import BATCH_ROWS, BATCH_TOKENS, Expected, PyTorchError, expect, padding_moves
 from scorer.model.classifier import OnnxClassifier, finite
 from scorer.model.inference import infer
-from scorer.model.model_directory import EXACT_FILE, MODEL_FILE, TOKENIZER_FILE, Optimization, Parity, Precision
+from scorer.model.model_directory import FP32_FILE, MODEL_FILE, TOKENIZER_FILE, Optimization, Parity, Precision
 from scorer.model.session import installed_onnxruntime
 from scorer.model.tokenization import TextEncoder
 from scorer.system.machine import allowed_threads
@@ -212,7 +212,7 @@ def judge_fidelity(checkpoint: Checkpoint, directory: Path, texts: tuple[str, ..
     encoded = encoder.encode(texts)
     losses = [
         -log_softmax(_logits_in_buckets(checkpoint, directory / graph, encoded, reference.equal_lengths)).ravel()
-        for graph in (MODEL_FILE, EXACT_FILE)
+        for graph in (MODEL_FILE, FP32_FILE)
     ]
     return measure_fidelity(losses[0], losses[1], reference.calibration)
 

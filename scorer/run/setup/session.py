@@ -100,7 +100,7 @@ class PredictorElsewhere:
 
 
 def open_classifier(
-    config: ModelConfig, model: ModelDirectory, *, exact: bool = False, threads: int | Callable[[str], int] = 1
+    config: ModelConfig, model: ModelDirectory, *, fp32: bool = False, threads: int | Callable[[str], int] = 1
 ) -> OnnxClassifier:
     """The model's session, or that of the fp32 graph beside it.
 
@@ -108,7 +108,7 @@ def open_classifier(
         ProviderError: the provider asked for did not start.
         ModelError: the graph cannot be loaded.
     """
-    file = model.exact_file if exact else None
+    file = model.fp32_file if fp32 else None
     return OnnxClassifier(
         file or model.model_file,
         model.contract.label_names,
@@ -120,13 +120,13 @@ def open_classifier(
 
 
 def _predictor(config: ModelConfig, model: OpenModel, classifier: OnnxClassifier, setting: Setting) -> OneClassifier:
-    exact = partial(open_classifier, config, model.directory, exact=True, threads=setting.session_threads)
+    fp32 = partial(open_classifier, config, model.directory, fp32=True, threads=setting.session_threads)
     multiple = LENGTH_MULTIPLE[classifier.device]
     return OneClassifier(
         encoder=model.encoder,
         classifier=classifier,
         precision=model.contract.precision,
-        exact=None if model.directory.exact_file is None else exact,
+        make_fp32=None if model.directory.fp32_file is None else fp32,
         max_batch_tokens=setting.max_batch_tokens,
         length_multiple=multiple if model.max_length % multiple == 0 else 1,
         pad_token_id=model.contract.pad_token_id,

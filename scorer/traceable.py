@@ -11,6 +11,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from scorer import fused_attention
+from scorer.delta_rule import chunk_gated_delta_rule
+
+# The function of linear attention that Qwen3-Next's and Qwen3.5's code calls.
+CHUNKED = "torch_chunk_gated_delta_rule"
 
 
 @contextlib.contextmanager
@@ -39,6 +43,8 @@ def _replacements(model: Any) -> list[tuple[Any, str, Any]]:
         ]
     if model.config.model_type == "deepseek_v2":  # complex numbers, which ONNX has not
         return [(torch, "polar", _polar), (code, "apply_rotary_emb", _rotate)]
+    if hasattr(code, CHUNKED):
+        return [(code, CHUNKED, chunk_gated_delta_rule)]
     return []
 
 

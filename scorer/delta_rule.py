@@ -18,9 +18,10 @@ def chunk_gated_delta_rule(
     g: Any,
     beta: Any,
     *,
+    output_final_state: bool = False,
     use_qk_l2norm_in_kernel: bool = False,
     **_: Any,
-) -> tuple[Any, None]:
+) -> tuple[Any, Any]:
     """What `torch_chunk_gated_delta_rule` of transformers answers, from an empty state.
 
     Args:
@@ -29,11 +30,12 @@ def chunk_gated_delta_rule(
         value: float32 [B, T, H, V].
         g: logarithm of the decay at each position, float32 [B, T, H].
         beta: how much each position overwrites, float32 [B, T, H].
+        output_final_state: whether the state after the text is wanted.
         use_qk_l2norm_in_kernel: whether queries and keys are brought to length 1.
         **_: sizes of chunks and states that a classifier of texts does not use.
 
     Returns:
-        float32 [B, T, H, V], and no state.
+        float32 [B, T, H, V]; and the state [B, H, K, V], or None.
     """
     import torch
     from torch._higher_order_ops.scan import scan
@@ -67,11 +69,11 @@ def chunk_gated_delta_rule(
         return state * fade + keep @ change, ask @ state + inside @ change
 
     empty = (keys[0].transpose(-1, -2) @ values[0]) * 0.0
-    _, out = scan(step, empty, parts, dim=0)  # [N, B, H, CHUNK, V]
+    last, out = scan(step, empty, parts, dim=0)  # [N, B, H, CHUNK, V]
     joined = out.movedim(0, 1).movedim(3, 2)  # [B, N, CHUNK, H, V]
     flat = joined.reshape(joined.shape[0], -1, *joined.shape[3:])
     # By index: the exporter leaves out a slice that cuts nothing off its example's chunks.
-    return flat.index_select(1, torch.arange(length)), None
+    return flat.index_select(1, torch.arange(length)), last if output_final_state else None
 
 
 def _inverse(matrix: Any) -> Any:

@@ -29,6 +29,8 @@ EXAMPLE_ROWS, EXAMPLE_TOKENS = 3, 19
 EXPERTS = "batched_mm"
 # Encoder-decoders whose decoder begins with the last token of the text, its language.
 LAST_TOKEN_FIRST = frozenset({"mbart", "plbart"})
+# Models that hand `use_cache` on without naming it.
+UNNAMED_CACHE = frozenset({"qwen3_5"})
 # Models that subtract their mask from 1.0, which torch's exporter cannot write of integers.
 FLOAT_MASK = frozenset({"xlnet"})
 # What torch says where the model's code is for one size alone, with the number of the dimension.
@@ -124,7 +126,8 @@ class _Classifier:
     def __init__(self, model: Any, inputs: Sequence[str]) -> None:
         import torch
 
-        options = {"use_cache": False} if "use_cache" in inspect.signature(model.forward).parameters else {}
+        named = "use_cache" in inspect.signature(model.forward).parameters
+        options = {"use_cache": False} if named or model.config.model_type in UNNAMED_CACHE else {}
 
         class Module(torch.nn.Module):  # type: ignore[misc]
             def __init__(self) -> None:

@@ -37,6 +37,8 @@ sys.path[:0] = [str(TESTS), str(TESTS.parent)]
 POSITIONS = 512
 # The setting in the refusal of a checkpoint that another version computes otherwise.
 CHANGED = re.compile(r"whose code computes (.+?) otherwise")
+# What a refusal says besides its reason.
+ADVICE = re.compile(r" (Nothing was written\.|Choose a checkpoint of another architecture\.).*", re.DOTALL)
 # Architectures that have a text classifier by name, and why it is not exported; nothing of them is tried.
 NOT_TRIED = {
     "canine": "it reads characters, by a tokenizer without a fast form",
@@ -229,13 +231,14 @@ def cell(place: Path, version: str) -> str:
     if found["result"] != "right":
         setting = CHANGED.search(found.get("reason", ""))
         return f"{found['result']}: {setting[1] if setting else found.get('reason', '')}"
-    return f"equal, {found['difference']:.0e}{', exported' if len(results) > 1 else ''}"
+    exported = (place / f"exported-by-{version}.json").exists()
+    return f"equal, {found['difference']:.0e}{', exported' if exported else ''}"
 
 
 def line(name: str, found: dict[str, Any]) -> str:
     """One row of the table."""
     if "texts" not in found:
-        reason = f": {found['reason'].removesuffix(' Choose a checkpoint of another architecture.')}"
+        reason = f": {ADVICE.sub('', found['reason'])}"
         return f"| {name} | {found['result']}{reason} | {found.get('tokenizer', '')} |" + " |" * 4
     ids = f"; {found['other_ids']} rows of other token ids" if found["other_ids"] else ""
     attention = "fused" if found["fused"] else "plain"

@@ -40,7 +40,7 @@ def chunk_gated_delta_rule(
     import torch
     from torch._higher_order_ops.scan import scan
 
-    length, groups = query.shape[1], value.shape[2] // query.shape[2]
+    (rows, length, heads, width), groups = value.shape, value.shape[2] // query.shape[2]
     if groups > 1:
         query, key = (states.repeat_interleave(groups, dim=2) for states in (query, key))
     if use_qk_l2norm_in_kernel:
@@ -50,8 +50,7 @@ def chunk_gated_delta_rule(
     def chunks(states: Any) -> Any:  # [B, T, H, *] to [N, B, H, CHUNK, *], N chunks, zeros after the text
         filler = torch.zeros_like(states[:, :1]).expand(-1, CHUNK - 1, *states.shape[2:])
         filled = torch.cat([states, filler], dim=1)[:, : (length + CHUNK - 1) // CHUNK * CHUNK]
-        split = filled.reshape(filled.shape[0], -1, CHUNK, *states.shape[2:])
-        return split.movedim(3, 2).movedim(1, 0)
+        return filled.reshape(rows, -1, CHUNK, *states.shape[2:]).permute(1, 0, 3, 2, 4)
 
     query, key, value, decay, beta = map(chunks, (query, key, value, g[..., None], beta[..., None]))
     total = decay.cumsum(dim=3)  # [N, B, H, CHUNK, 1]
@@ -70,8 +69,7 @@ def chunk_gated_delta_rule(
 
     empty = (keys[0].transpose(-1, -2) @ values[0]) * 0.0
     last, out = scan(step, empty, parts, dim=0)  # [N, B, H, CHUNK, V]
-    joined = out.movedim(0, 1).movedim(3, 2)  # [B, N, CHUNK, H, V]
-    flat = joined.reshape(joined.shape[0], -1, *joined.shape[3:])
+    flat = out.permute(1, 0, 3, 2, 4).reshape(rows, -1, heads, width)
     # By index: the exporter leaves out a slice that cuts nothing off its example's chunks.
     return flat.index_select(1, torch.arange(length)), last if output_final_state else None
 

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from scorer import fused_attention
+from scorer.delta_rule import CHUNK
 from scorer.disentangled_attention import disentangled_as_one
 from scorer.errors import ExportError
-from scorer.traceable import traceable
+from scorer.traceable import goes_by_chunks, traceable
 
 OPSET = 20
 OUTPUT = "logits"
@@ -102,9 +103,10 @@ def _silence() -> Iterator[None]:
 def _trace(model: Any, inputs: Sequence[str]) -> Any:
     import torch
 
-    rows = torch.arange(EXAMPLE_ROWS * EXAMPLE_TOKENS).reshape(EXAMPLE_ROWS, EXAMPLE_TOKENS)
+    tokens = EXAMPLE_TOKENS + CHUNK * goes_by_chunks(model)  # two chunks: with one, a trace is of one alone
+    rows = torch.arange(EXAMPLE_ROWS * tokens).reshape(EXAMPLE_ROWS, tokens)
     mask = torch.ones_like(rows)
-    mask[1, EXAMPLE_TOKENS // 2 :] = 0
+    mask[1, tokens // 2 :] = 0
     example = {"input_ids": rows % 50 + 3, "attention_mask": mask, "token_type_ids": torch.zeros_like(rows)}
     free = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
     with torch.no_grad():

@@ -43,9 +43,14 @@ def _replacements(model: Any) -> list[tuple[Any, str, Any]]:
         ]
     if model.config.model_type == "deepseek_v2":  # complex numbers, which ONNX has not
         return [(torch, "polar", _polar), (code, "apply_rotary_emb", _rotate)]
-    if hasattr(code, CHUNKED):
+    if goes_by_chunks(model):
         return [(code, CHUNKED, chunk_gated_delta_rule)]
     return []
+
+
+def goes_by_chunks(model: Any) -> bool:
+    """Whether some of a model's layers go over a text chunk by chunk."""
+    return hasattr(sys.modules[type(model).__module__], CHUNKED)
 
 
 def _no_padding(

@@ -8,6 +8,7 @@ that is installed here, and compared: token ids and logits of texts of 1 to 512 
     python scripts/architectures.py FOLDER --variants --saved-by ../env-4.50/bin/python
     python scripts/architectures.py FOLDER --reading                       # PyTorch's answers alone, without an export
     python scripts/architectures.py FOLDER --table                         # of what is known so far
+    python scripts/architectures.py FOLDER --beside FOLDER FOLDER          # a column for each version that saved
 
 What is recorded or compared already is not done again, so that it can be stopped at any time.
 """
@@ -15,6 +16,7 @@ What is recorded or compared already is not done again, so that it can be stoppe
 from __future__ import annotations
 
 import argparse
+import collections
 import dataclasses
 import json
 import logging
@@ -33,17 +35,18 @@ import numpy as np
 TESTS = Path(__file__).resolve().parent.parent / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS.parent)]
 POSITIONS = 512
-
-
-# Long reasons of refusals, as the table has them.
-REASONS = {
-    r"does not run: inference failed on a batch of \d+ rows x (\d+) tokens": (
-        "its graph does not run on {0} tokens: the exporter took a length for a constant; the proof stops the export"
-    ),
-    r"a logit differs by (\S+) and": "a logit differs by {0}; the proof stops the export",
-    r"cannot be traced by torch's exporter": "cannot be traced by torch's exporter",
+# The setting in the refusal of a checkpoint that another version computes otherwise.
+CHANGED = re.compile(r"whose code computes (.+?) otherwise")
+# What a refusal says besides its reason.
+ADVICE = re.compile(r" (Nothing was written\.|Choose a checkpoint of another architecture\.).*", re.DOTALL)
+# Architectures that have a text classifier by name, and why it is not exported; nothing of them is tried.
+NOT_TRIED = {
+    "canine": "it reads characters, by a tokenizer without a fast form",
+    "layoutlmv2": "it reads pictures of pages, by detectron2",
+    "mra": "it computes attention on a GPU alone: on a CPU, PyTorch answers every text alike",
+    "tapas": "it reads tables, with seven kinds of token types",
+    "zamba": "torch's exporter goes through its Mamba layers token by token, and was not done after nine minutes",
 }
-MOST_CHARACTERS = 110
 
 
 def main() -> None:
@@ -55,10 +58,14 @@ def main() -> None:
     parser.add_argument("--variants", action="store_true", help="the variants instead of the architectures")
     parser.add_argument("--reading", action="store_true", help="compare PyTorch's answers, and export nothing")
     parser.add_argument("--table", action="store_true")
+    parser.add_argument("--beside", type=Path, nargs="+", help="folders of what other versions saved")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     names = given.names or every(variants=given.variants)
+    if given.beside:
+        print(across([given.folder, *given.beside]))
+        return
     if given.table:
         print(table(given.folder, names))
         return
@@ -79,6 +86,8 @@ def result_of(folder: Path, name: str, saved_by: str, find: Callable[[Path], dic
     """What is known of one checkpoint; found out where nothing is known yet."""
     import transformers
 
+    if name in NOT_TRIED:
+        return {"result": "not tried", "reason": NOT_TRIED[name]}
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{find.__name__}-by-{transformers.__version__}.json"
     if file.exists():
@@ -174,35 +183,62 @@ def read(folder: Path) -> dict[str, Any]:
 
 def table(folder: Path, names: Sequence[str]) -> str:
     """Markdown of what is known."""
-    head = (
-        "| architecture | result | tokenizer | attention | one position | texts, pairs | difference |\n"
-        + "|---" * 7
-        + "|"
-    )
     import transformers
 
-    rows = []
+    columns = ("architecture", "result", "tokenizer", "attention", "one position", "texts, pairs", "difference")
+    rows, results = [], collections.Counter[str]()
     for name in names:
         file = folder / name / f"exported-by-{transformers.__version__}.json"
-        rows.append(
-            line(name, json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"result": "not tried"})
-        )
-    return "\n".join([head, *rows])
+        known = {"result": "not tried", "reason": NOT_TRIED.get(name, "yet")}
+        if file.exists() and name not in NOT_TRIED:
+            known = json.loads(file.read_text(encoding="utf-8"))
+        results[known["result"]] += 1
+        rows.append(line(name, known))
+    counted = ", ".join(f"{count} {result}" for result, count in results.most_common())
+    return "\n".join(
+        [f"{len(names)} architectures: {counted}.", "", f"| {' | '.join(columns)} |", "|---" * 7 + "|", *rows]
+    )
 
 
-def shortened(reason: str) -> str:
-    """What matters of a reason, on one line of a table."""
-    for pattern, says in REASONS.items():
-        if match := re.search(pattern, reason):
-            return says.format(*match.groups())
-    first = " ".join(reason.split()).replace("|", "/")
-    return first if len(first) <= MOST_CHARACTERS else first[:MOST_CHARACTERS].rsplit(" ", 1)[0] + " …"
+def across(folders: Sequence[Path]) -> str:
+    """Markdown of how one version reads what others saved: a column for each folder, a row for each checkpoint."""
+    import transformers
+
+    names = sorted({place.name for folder in folders for place in folder.iterdir() if place.is_dir()})
+    cells = {name: [cell(folder / name, transformers.__version__) for folder in folders] for name in names}
+    wrote = [
+        next(json.loads(file.read_text(encoding="utf-8"))["transformers"] for file in folder.glob("*/recording.json"))
+        for folder in folders
+    ]
+    head = f"| architecture | {' | '.join(f'saved by {version}' for version in wrote)} |"
+    rows = [f"| {name} | {' | '.join(cells[name])} |" for name in names]
+    return "\n".join([head, "|---" * (1 + len(folders)) + "|", *rows])
+
+
+def cell(place: Path, version: str) -> str:
+    """What is known of one checkpoint, in a few words."""
+    results = [
+        json.loads(file.read_text(encoding="utf-8"))
+        for file in (place / f"exported-by-{version}.json", place / f"read-by-{version}.json")
+        if file.exists()
+    ]
+    if not results:
+        return "not tried"
+    found = results[0]
+    if found["result"] == "not made":
+        absent = ("KeyError", "Unrecognized configuration class", "does not recognize this architecture")
+        return "not in it" if any(word in found["reason"] for word in absent) else f"not made: {found['reason']}"
+    if found["result"] != "right":
+        setting = CHANGED.search(found.get("reason", ""))
+        return f"{found['result']}: {setting[1] if setting else found.get('reason', '')}"
+    exported = (place / f"exported-by-{version}.json").exists()
+    return f"equal, {found['difference']:.0e}{', exported' if exported else ''}"
 
 
 def line(name: str, found: dict[str, Any]) -> str:
     """One row of the table."""
     if "texts" not in found:
-        reason = f": {shortened(found['reason'])}" if "reason" in found else ""
+        reason = f": {ADVICE.sub('', found['reason'])}"
         return f"| {name} | {found['result']}{reason} | {found.get('tokenizer', '')} |" + " |" * 4
     ids = f"; {found['other_ids']} rows of other token ids" if found["other_ids"] else ""
     attention = "fused" if found["fused"] else "plain"

@@ -21,15 +21,18 @@ pytest.importorskip("onnxscript", reason="needs the extra `export`")
 from checkpoints import TRAINING_TEXT, edit_config, make_tokenizer
 from tiny_models import make_model
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerFast
+from transformers.models.qwen3_next.modeling_qwen3_next import torch_chunk_gated_delta_rule
 
 from scorer import ExportConfig, export_onnx
 from scorer.arithmetic.batching import collate
-from scorer.errors import ExportError, ParityError
+from scorer.errors import ExportError, ModelError, ParityError
 from scorer.export.checkpoint.exporters import choose_exporter
 from scorer.export.checkpoint.sample_texts import BUILT_IN_TEXTS
 from scorer.export.containers.checkpoint import open_checkpoint
 from scorer.export.export import _write_tokenizer
-from scorer.export.proof.parity import make_reference
+from scorer.export.graph.delta_rule import chunk_gated_delta_rule
+from scorer.export.graph.torch_graph import EXAMPLE_ROWS, write_torch_graph
+from scorer.export.proof.parity import _failure, make_reference
 from scorer.model.classifier import OnnxClassifier
 from scorer.model.model_directory import ModelDirectory
 from scorer.model.tokenization import TextEncoder
@@ -207,3 +210,60 @@ def test_what_transformers_4_wrote_is_read_from_its_file(tmp_path: Path) -> None
     for text in TRAINING_TEXT:
         assert checkpoint.tokenizer(text)["input_ids"] == plain(text)["input_ids"]
     assert any("tokenizer.json" in notice for notice in checkpoint.notices)
+
+
+def test_a_trace_that_fails_gives_its_reason_and_prints_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model = make_model("bert")
+    encoder = type(model.bert)
+    forward = encoder.forward
+
+    def of_some_rows(self: Any, input_ids: Any, **given: Any) -> Any:
+        return forward(self, input_ids + torch.zeros(EXAMPLE_ROWS, 1, dtype=torch.int64), **given)
+
+    monkeypatch.setattr(encoder, "forward", of_some_rows)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ExportError, match=r"exporter: its code fixes the number of texts in a batch\. Choose"):
+        write_torch_graph(model, ("input_ids", "attention_mask"), tmp_path / "model.onnx")
+    assert capfd.readouterr() == ("", "")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_node_that_fails_is_named_without_the_source_files_of_onnxruntime(tmp_path: Path) -> None:
+    kinds = onnx.TensorProto
+    graph = onnx.helper.make_graph(
+        [
+            onnx.helper.make_node("Cast", ["input_ids"], ["numbers"], to=kinds.FLOAT),
+            onnx.helper.make_node("Add", ["numbers", "of_nineteen"], ["logits"], name="sum"),
+        ],
+        "graph",
+        [onnx.helper.make_tensor_value_info("input_ids", kinds.INT64, ["rows", "tokens"])],
+        [onnx.helper.make_tensor_value_info("logits", kinds.FLOAT, None)],
+        [onnx.numpy_helper.from_array(np.zeros((1, 19), np.float32), "of_nineteen")],
+    )
+    opset = onnx.helper.make_opsetid("", 20)
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=10), tmp_path / "model.onnx")
+    encoder = make_tokenizer("bert")
+    encoder.save_pretrained(tmp_path)
+    encoded = TextEncoder(tmp_path / "tokenizer.json", 64, "right").encode(["one two three"])
+    classifier = OnnxClassifier(tmp_path / "model.onnx", LABELS, "cpu")
+    with pytest.raises(ModelError) as caught:
+        classifier(collate(encoded, np.arange(1), 0))
+    said = _failure(caught.value)
+    assert said.startswith("inference failed on a batch of 1 rows x")
+    assert said.endswith("tokens, at its node sum (Add).")
+
+
+@pytest.mark.parametrize("length", [1, 63, 64, 65, 200])
+@pytest.mark.parametrize("alike", [False, True], ids=["random", "one token over and over"])
+def test_linear_attention_is_what_transformers_computes(length: int, alike: bool) -> None:
+    random = torch.Generator().manual_seed(length)
+    query, key, value = (torch.randn(2, length, heads, 8, generator=random) for heads in (2, 2, 4))
+    decay, beta = -torch.rand(2, length, 4, generator=random), torch.rand(2, length, 4, generator=random)
+    if alike:
+        key, decay, beta = key[:, :1].expand_as(key), decay * 1e-3, 1 - beta * 1e-2
+    given = {"g": decay, "beta": beta, "use_qk_l2norm_in_kernel": True}
+    expected, _ = torch_chunk_gated_delta_rule(query, key, value, **given)
+    found, _ = chunk_gated_delta_rule(query, key, value, **given)
+    np.testing.assert_allclose(found.numpy(), expected.numpy(), atol=1e-5)

@@ -19,7 +19,8 @@ from typing import Any
 from scorer.errors import ExportError
 from scorer.export.attention import fused_attention
 from scorer.export.attention.disentangled_attention import disentangled_as_one
-from scorer.export.graph.traceable import traceable
+from scorer.export.graph.delta_rule import CHUNK
+from scorer.export.graph.traceable import goes_by_chunks, traceable
 
 OPSET = 20
 OUTPUT = "logits"
@@ -29,6 +30,8 @@ EXAMPLE_ROWS, EXAMPLE_TOKENS = 3, 19
 EXPERTS = "batched_mm"
 # Encoder-decoders whose decoder begins with the last token of the text, its language.
 LAST_TOKEN_FIRST = frozenset({"mbart", "plbart"})
+# Models that hand `use_cache` on without naming it.
+UNNAMED_CACHE = frozenset({"qwen3_5"})
 # Models that subtract their mask from 1.0, which torch's exporter cannot write of integers.
 FLOAT_MASK = frozenset({"xlnet"})
 # What torch says where the model's code is for one size alone, with the number of the dimension.
@@ -100,9 +103,10 @@ def _silence() -> Iterator[None]:
 def _trace(model: Any, inputs: Sequence[str]) -> Any:
     import torch
 
-    rows = torch.arange(EXAMPLE_ROWS * EXAMPLE_TOKENS).reshape(EXAMPLE_ROWS, EXAMPLE_TOKENS)
+    tokens = EXAMPLE_TOKENS + CHUNK * goes_by_chunks(model)  # two chunks: with one, a trace is of one alone
+    rows = torch.arange(EXAMPLE_ROWS * tokens).reshape(EXAMPLE_ROWS, tokens)
     mask = torch.ones_like(rows)
-    mask[1, EXAMPLE_TOKENS // 2 :] = 0
+    mask[1, tokens // 2 :] = 0
     example = {"input_ids": rows % 50 + 3, "attention_mask": mask, "token_type_ids": torch.zeros_like(rows)}
     free = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
     with torch.no_grad():
@@ -124,7 +128,8 @@ class _Classifier:
     def __init__(self, model: Any, inputs: Sequence[str]) -> None:
         import torch
 
-        options = {"use_cache": False} if "use_cache" in inspect.signature(model.forward).parameters else {}
+        named = "use_cache" in inspect.signature(model.forward).parameters
+        options = {"use_cache": False} if named or model.config.model_type in UNNAMED_CACHE else {}
 
         class Module(torch.nn.Module):  # type: ignore[misc]
             def __init__(self) -> None:

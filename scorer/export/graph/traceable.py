@@ -12,6 +12,10 @@ from functools import partial
 from typing import Any
 
 from scorer.export.attention import fused_attention
+from scorer.export.graph.delta_rule import chunk_gated_delta_rule
+
+# The function of linear attention that Qwen3-Next's and Qwen3.5's code calls.
+CHUNKED = "torch_chunk_gated_delta_rule"
 
 
 @contextlib.contextmanager
@@ -45,7 +49,14 @@ def _replacements(model: Any) -> list[tuple[Any, str, Any]]:
             torch.ones(1, 2, dtype=torch.long), model.config.num_attention_heads, torch.float32
         )
         return [(code, "build_alibi_tensor", partial(_alibi, alibi[:, 0, 1]))]
+    if goes_by_chunks(model):
+        return [(code, CHUNKED, chunk_gated_delta_rule)]
     return []
+
+
+def goes_by_chunks(model: Any) -> bool:
+    """Whether some of a model's layers go over a text chunk by chunk."""
+    return hasattr(sys.modules[type(model).__module__], CHUNKED)
 
 
 def _no_padding(

@@ -8,6 +8,7 @@ graph.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -41,6 +42,7 @@ O3_TOLERANCE = 3e-2
 # Rounding grows with the numbers: beyond logits of this size, so does what is accepted.
 USUAL_LOGIT = 10.0
 BUILT_IN = "built-in"
+FAILED_NODE = re.compile(r"(?P<what>.*?): .* running (?P<operator>\w+) node\. Name:'(?P<name>[^']*)'", re.DOTALL)
 
 
 def tolerance(precision: Precision, optimize: Optimization, logits: FloatArray) -> float:
@@ -163,7 +165,7 @@ def prove_parity(
     try:
         texts = compare(reference.texts)
     except ModelError as error:
-        raise ParityError(f"the exported model does not run: {error} Nothing was written.") from error
+        raise ParityError(f"the exported model does not run: {_failure(error)} Nothing was written.") from error
     if not texts.holds:
         raise ParityError(
             f"the exported model ({precision}, {optimize}) does not agree with PyTorch: over {texts.texts} texts of at "
@@ -176,7 +178,7 @@ def prove_parity(
     try:
         pairs = compare(reference.pairs)
     except ModelError as error:
-        return texts, f"the exported model does not compute them: {error}"
+        return texts, f"the exported model does not compute them: {_failure(error)}"
     if pairs.holds:
         return texts, pairs
     return texts, f"on them, a logit of the exported model differs from PyTorch's by {pairs.max_logit_difference:.2g}"
@@ -251,6 +253,12 @@ def _does_not_load(checkpoint: Checkpoint, error: ModelError) -> ParityError:
     )
     installed = ", ".join(f"{name} {version}" for name, version in installed_onnxruntime().items())
     return ParityError(f"{installed} does not load the exported graph of {kind}: {reason}. Nothing was written. {cure}")
+
+
+def _failure(error: ModelError) -> str:
+    """What failed, and at which node, without ONNX Runtime's account of its own code."""
+    found = FAILED_NODE.search(str(error))
+    return str(error) if found is None else f"{found['what']}, at its node {found['name']} ({found['operator']})."
 
 
 def _advice(precision: Precision, optimize: Optimization) -> str:

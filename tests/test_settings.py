@@ -25,7 +25,7 @@ from scorer.export.checkpoint.sample_texts import BUILT_IN_TEXTS
 from scorer.export.checkpoint.settings import check_settings, check_writer
 from scorer.export.containers.checkpoint import open_checkpoint
 from scorer.export.export import _write_tokenizer
-from scorer.export.proof.parity import make_reference, tolerance
+from scorer.export.proof.parity import _differences, make_reference, tolerance
 
 LOST = [
     ("bert", {"rope_parameters": {"rope_type": "default", "rope_theta": 50.0}}),
@@ -208,3 +208,18 @@ def test_what_is_accepted_follows_the_size_of_the_logits() -> None:
     assert tolerance("fp32", "O2", small) == 1e-4
     assert tolerance("fp32", "O2", large) == pytest.approx(1e-3)
     assert tolerance("int8", "O2", small) == 2.0
+
+
+def test_a_class_that_is_masked_and_an_offset_of_all_do_not_switch_the_proof_off() -> None:
+    masked = np.float32([[3.0, -4.0, -1e6], [-2.0, 5.0, -1e6]])
+    assert tolerance("fp32", "O2", masked) == 1e-4
+    assert tolerance("int8", "O2", masked) == 2.0
+    wrong = masked + np.float32([[0.0, 0.7, 0.0]])
+    assert max(_differences(wrong, masked)) > 0.5
+    rounded = masked + np.float32([[0.0, 0.0, 0.5]])
+    assert max(_differences(rounded, masked)) <= 1e-4
+    unmasked = np.float32([[3.0, -4.0, 2.0], [-2.0, 5.0, 2.0]])
+    assert max(_differences(unmasked, masked)) > 1
+    offset = np.float32([[10_003.0, 9_996.0], [9_998.0, 10_005.0]])
+    assert tolerance("int8", "O2", offset) == 2.0
+    assert tolerance("fp32", "O2", offset) == pytest.approx(0.1, rel=0.01)  # its rounding is real

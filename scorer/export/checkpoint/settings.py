@@ -108,7 +108,8 @@ def _written(fields: Mapping[str, Any]) -> str:
 
 def _lost(fields: Mapping[str, Any], config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Settings that move answers and are not in force, with their values."""
-    kind = type(config)
+    # What a class holds may be made of what the file says (Gemma3 halves its window); a save writes it as it was.
+    kind, saved = type(config), config.to_dict()
     for key, value in fields.items():
         part = getattr(config, key, None)
         if isinstance(value, dict) and hasattr(part, "to_dict"):
@@ -117,7 +118,8 @@ def _lost(fields: Mapping[str, Any], config: Any, prefix: str = "") -> Iterator[
             if _said_otherwise(fields, config, key):
                 continue
             known = _has(kind, key)
-            changed = known and not _same(value, part) and fields.get(f"use_{key}") is not False
+            changed = known and not (_same(value, part) or _same(value, saved.get(key)))
+            changed = changed and fields.get(f"use_{key}") is not False
             unknown = not known and value is not False and not _takes(kind, fields, key)  # what is off has no effect
             if changed or unknown:
                 yield prefix + key, value

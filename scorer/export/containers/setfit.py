@@ -140,9 +140,7 @@ def _as_model(
         def answer(self, vector: Any) -> Any:
             logits = self.head(vector)  # [B, C]
             # Probabilities sigmoid(z) / sum of sigmoids are the softmax of log sigmoid(z).
-            return SequenceClassifierOutput(
-                logits=torch.nn.functional.logsigmoid(logits) if head.one_vs_rest else logits
-            )
+            return SequenceClassifierOutput(logits=_log_sigmoid(logits) if head.one_vs_rest else logits)
 
     class WithSegments(SetFitClassifier):
         def forward(
@@ -187,3 +185,10 @@ def _linear(dense: Dense) -> Any:
         if dense.bias is not None:
             layer.bias.copy_(dense.bias)
     return layer
+
+
+def _log_sigmoid(values: Any) -> Any:
+    """Of numbers of any size; ONNX Runtime's sigmoid loses the digits of those far below 0, which a log brings out."""
+    import torch
+
+    return torch.clamp(values, max=0.0) - torch.log(1.0 + torch.exp(-torch.abs(values)))

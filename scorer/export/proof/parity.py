@@ -13,10 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from scorer.arithmetic.batching import Encoded, IntArray, batches, collate
 from scorer.arithmetic.fidelity import Fidelity, measure_fidelity
-from scorer.arithmetic.scoring import FloatArray, log_softmax
+from scorer.arithmetic.scoring import DoubleArray, FloatArray, log_softmax
 from scorer.config import DEFAULT_BATCH_TOKENS
 from scorer.errors import ExportError, ModelError, ParityError, UsageError
 from scorer.export.checkpoint.tokenizer_file import check_tokenizer_file
@@ -41,6 +42,8 @@ TOLERANCES: Mapping[Precision, float] = {"fp32": 1e-4, "fp16": 5e-2, "int8": 2.0
 O3_TOLERANCE = 3e-2
 # Rounding grows with the numbers: beyond logits of this size, so does what is accepted.
 USUAL_LOGIT = 10.0
+# Classes whose logits lie further below a row's highest are masked: no rounding brings them back.
+LIVE_NATS = 200.0
 BUILT_IN = "built-in"
 FAILED_NODE = re.compile(r"(?P<what>.*?): .* running (?P<operator>\w+) node\. Name:'(?P<name>[^']*)'", re.DOTALL)
 
@@ -48,13 +51,28 @@ FAILED_NODE = re.compile(r"(?P<what>.*?): .* running (?P<operator>\w+) node\. Na
 def tolerance(precision: Precision, optimize: Optimization, logits: FloatArray) -> float:
     """The largest difference accepted, of logits and of losses.
 
+    It follows the size of the logits, but not of those that carry no probability (a class that is masked by a bias of
+    -1e6 says nothing of the others), nor, in less precision than fp32, a number that is added to all of a row.
+
     Args:
         precision: number format of the weights.
         optimize: level applied to the graph.
         logits: PyTorch's, float32 [N, C].
     """
     usual = max(TOLERANCES[precision], O3_TOLERANCE if optimize == "O3" else 0.0)
-    return usual * max(1.0, float(np.abs(logits).max()) / USUAL_LOGIT)
+    wide = logits.astype(np.float64)
+    live = _live(wide)
+    middle = 0.0
+    if precision != "fp32":
+        lowest = np.where(live, wide, np.inf).min(axis=1, keepdims=True)
+        middle = (wide.max(axis=1, keepdims=True) + lowest) / 2  # float64 [N, 1]
+    return usual * max(1.0, float(np.abs(wide - middle)[live].max()) / USUAL_LOGIT)
+
+
+def _live(logits: DoubleArray) -> npt.NDArray[np.bool_]:
+    """Which logits are not so far below their row's highest that the model can never mean them: bool [N, C]."""
+    below: npt.NDArray[np.bool_] = logits.max(axis=1, keepdims=True) - logits <= LIVE_NATS
+    return below
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -185,9 +203,16 @@ def prove_parity(
 
 
 def _differences(actual: FloatArray, expected: FloatArray) -> tuple[float, float]:
-    """The largest difference of a logit, and of a loss: of logits float32 [N, C]."""
-    logit = np.abs(actual.astype(np.float64) - expected).max()
-    return float(logit), float(np.abs(log_softmax(actual) - log_softmax(expected)).max())
+    """The largest difference of a logit, and of a loss: of logits float32 [N, C].
+
+    Where a class carries no probability, its difference counts in proportion to how far it lies below the others.
+    """
+    wide = expected.astype(np.float64)
+    below = wide.max(axis=1, keepdims=True) - wide
+    weight = np.where(_live(wide), 1.0, np.maximum(below / USUAL_LOGIT, 1.0))  # float64 [N, C]
+    logit = np.abs(actual.astype(np.float64) - expected) / weight
+    loss = np.abs(log_softmax(actual) - log_softmax(expected)) / weight
+    return float(logit.max()), float(loss.max())
 
 
 def _answers(checkpoint: Checkpoint, classifier: OnnxClassifier, encoded: Encoded, advice: str) -> Iterator[FloatArray]:

@@ -750,7 +750,8 @@ def test_what_a_killed_apply_left_hinders_nobody_and_goes(news: pl.DataFrame, tm
         (folder / "file").touch()
         name = folder.name.replace(".like.", ".out.")
     left = tmp_path / name.replace(f".{os.getpid()}.tmp", f".{int(dead.stdout)}.tmp")
-    at_work, elsewhere = tmp_path / name, tmp_path / left.name.replace(".out.", ".out.on-another-machine-")
+    at_work = tmp_path / name.replace(f".{os.getpid()}.tmp", f".{os.getppid()}.tmp")
+    elsewhere = tmp_path / left.name.replace(".out.", ".out.on-another-machine-")
     for each in (left, at_work, elsewhere):
         (each / "sub").mkdir(parents=True)
     run(tmp_path, answers(news, CHANGES), tmp_path / "data", tmp_path / "out")

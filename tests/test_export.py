@@ -43,10 +43,11 @@ from scorer.errors import (
     ScorerError,
     UsageError,
 )
+from scorer.export import export
 from scorer.export.checkpoint.exporters import EXTRAS, REQUIRED, choose_exporter
 from scorer.export.checkpoint.sample_texts import BUILT_IN_TEXTS
 from scorer.export.containers.checkpoint import open_checkpoint, position_limit
-from scorer.export.export import ExportConfig, export, export_onnx
+from scorer.export.export import ExportConfig, export_onnx
 from scorer.export.graph import onnx_graph
 from scorer.export.proof import proof_texts
 from scorer.model.model_directory import FP32_FILE, ModelDirectory, open_model_directory

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import msgspec
+
 from scorer.config import LENGTH_MULTIPLE, ModelConfig, Provider, RunConfig
 from scorer.model.classifier import OnnxClassifier
 from scorer.model.model_directory import ModelDirectory
@@ -95,7 +97,7 @@ class PredictorElsewhere:
             config,
             OpenModel(self.directory, self.max_length, threads, open_encoder(self.directory, self.max_length, threads)),
             open_classifier(config, self.directory, threads=session_threads),
-            dataclasses.replace(self.setting, streams=streams),
+            msgspec.structs.replace(self.setting, streams=streams),
         )
 
 

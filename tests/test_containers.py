@@ -299,6 +299,23 @@ def test_prompt_tuning_is_refused(peft: Any, made: Callable[..., Path], tmp_path
     assert "adds tokens of its own" in refused(make_adapter(made("bert"), tmp_path / "adapter", settings))
 
 
+@pytest.mark.parametrize("change", ["missing", "beyond"])
+def test_an_adapter_with_fewer_or_more_weights_than_its_base_takes_is_refused(
+    change: str, peft: Any, made: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = make_adapter(made("bert"), tmp_path / "adapter", peft.LoraConfig(task_type="SEQ_CLS"))
+    file = folder / "adapter_model.safetensors"
+    weights = load_file(file)
+    name = next(name for name in weights if "layer.1." in name and "lora_B" in name)
+    moved = weights.pop(name)
+    if change == "beyond":  # of a base with more layers, beside all that this one has
+        weights |= {name: moved, name.replace("layer.1.", "layer.7."): moved.clone()}
+    save_file(weights, file, metadata={"format": "pt"})
+    message = refused(folder)
+    assert {"missing": "they would be random", "beyond": "which its base model has no place for"}[change] in message
+    assert "lora_B" in message
+
+
 def test_an_adapter_that_is_another_model_once_merged_is_refused(
     peft: Any, made: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from disks import mounted
 from scorer.errors import OutputError
 from scorer.export.output import published
 from scorer.model.model_directory import CONTRACT_FILE, MODEL_FILE
+from scorer.system.files import temporary_beside
 
 HOLD = """
 import sys, time
@@ -60,6 +61,13 @@ def test_what_a_killed_export_left_goes_with_the_next(holder: subprocess.Popen[s
     holder.send_signal(signal.SIGKILL)
     holder.wait()
     assert len(list(tmp_path.iterdir())) == 2  # what it built, and its lock
+    write(tmp_path / "model", "next")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_in_containers_the_next_export_has_the_number_of_the_killed_one(tmp_path: Path) -> None:
+    left = temporary_beside(tmp_path / "model")  # with this process's own number
+    left.mkdir()
     write(tmp_path / "model", "next")
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 

@@ -107,7 +107,7 @@ def _tidy_up(output: Path, replaced: Path) -> None:
         if replaced.exists() and not output.exists():
             replaced.rename(output)
         remove(replaced)
-        remove_leftovers(output)
+        remove_leftovers(output, not_mine=True)  # the lock is held, and what is built is gone or not begun
 
 
 @contextlib.contextmanager

@@ -108,15 +108,22 @@ def remove_unfinished(folder: Path) -> None:
         remove(path)
 
 
-def remove_leftovers(place: Path) -> None:
+def remove_leftovers(place: Path, *, not_mine: bool = False) -> None:
     """Remove what processes of this machine that are no more left half-written beside a file or folder of that name.
 
-    This process must not be writing there yet.
+    Args:
+        place: the file or folder.
+        not_mine: whether this process is certain to write nothing there: then what bears its number was left by an
+            earlier one, as in containers, where whoever comes next has the number of whoever died.
     """
+
+    def alive(process: int) -> bool:
+        return not (not_mine and process == os.getpid()) and _is_running(process)
+
     beginning = _beginning(place)
     for path in place.parent.glob(f".*{TEMPORARY}"):
         process = re.fullmatch(r"[0-9a-f]+\.(\d+)", path.name.removeprefix(beginning).removesuffix(TEMPORARY))
-        if path.name.startswith(beginning) and process is not None and not _is_running(int(process[1])):
+        if path.name.startswith(beginning) and process is not None and not alive(int(process[1])):
             remove(path)
 
 
@@ -132,8 +139,6 @@ def _beginning(place: Path) -> str:
 
 
 def _is_running(process: int) -> bool:
-    if process == os.getpid():  # in containers, whoever comes next has the number of whoever died
-        return False
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -225,8 +225,7 @@ def _merge(base: Any, place: Place, weights: Mapping[str, Any], tokenizer: Any) 
             "together, or name the right base with --base."
         ) from error
     missing = [name for name in loading.missing_keys if ".default" in name]
-    # With biases trained, peft writes that of the head twice.
-    beyond = [name for name in loading.unexpected_keys if name.replace(".modules_to_save", "") not in weights]
+    beyond = [name for name in loading.unexpected_keys if not _is_written_twice(name, weights)]
     if missing or beyond:
         what = f"has no weights for {listed(missing)}" if missing else f"has weights for {listed(beyond)}"
         why = "they would be random" if missing else "which its base model has no place for"
@@ -252,6 +251,14 @@ def _merge(base: Any, place: Place, weights: Mapping[str, Any], tokenizer: Any) 
             f"by {moved:.2g}. It cannot be exported; merge it yourself, and judge what comes out."
         )
     return merged
+
+
+def _is_written_twice(name: str, weights: Mapping[str, Any]) -> bool:
+    """Whether a weight is there under another name too: with biases trained, peft writes that of the head twice."""
+    import torch
+
+    twin = name.replace(".modules_to_save", "")
+    return twin != name and name in weights and twin in weights and torch.equal(weights[name], weights[twin])
 
 
 def _take_saved_modules(both: Any) -> None:

@@ -521,6 +521,31 @@ def test_graph_that_gives_nan_is_refused(bert: Path, tmp_path: Path, monkeypatch
     assert "Try --precision fp32" in refused(ParityError, bert, tmp_path, precision="fp16")
 
 
+def test_a_graph_that_is_wrong_on_pairs_alone_takes_none(
+    bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(checkpoint: Any, directory: Path, *arguments: Any, **options: Any) -> Any:
+        applied = onnx_graph.write_graph(checkpoint, directory, *arguments, **options)
+        model = onnx.load(directory / "model.onnx")
+        last = next(node for node in model.graph.node if "logits" in node.output)
+        last.output[0] = "right"
+        steps = [
+            onnx.helper.make_node("ReduceMax", ["token_type_ids"], ["second"], keepdims=0),  # 1 where there is a pair
+            onnx.helper.make_node("Cast", ["second"], ["error"], to=onnx.TensorProto.FLOAT),
+            onnx.helper.make_node("Mul", ["right", "error"], ["wrong"]),
+            onnx.helper.make_node("Add", ["right", "wrong"], ["logits"]),
+        ]
+        model.graph.node.extend(steps)
+        onnx.save(model, directory / "model.onnx")
+        return applied
+
+    assert exported(bert, tmp_path / "right").contract.pairs is not None
+    monkeypatch.setattr(export, "write_graph", write)
+    contract = exported(bert, tmp_path / "wrong").contract
+    assert contract.pairs is None
+    assert "differs from PyTorch's" in str(contract.no_pairs)
+
+
 def test_graph_that_does_not_load_is_refused(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def write(checkpoint: Any, directory: Path, *arguments: Any, **options: Any) -> Any:
         applied = onnx_graph.write_graph(checkpoint, directory, *arguments, **options)

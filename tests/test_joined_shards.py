@@ -23,7 +23,7 @@ from scorer.listener import Silence
 from scorer.ranking.merging import merge
 from scorer.results.manifest import Manifest
 from scorer.sources import Shard, Span, UnreadableError
-from scorer.sources.source import _cut
+from scorer.sources.planning import _cut
 
 ROWS = 120
 

@@ -6,8 +6,9 @@ module that yields its own columns as they are; `columns.py` gives them their ro
 """
 
 from scorer.sources.locate import open_source
+from scorer.sources.planning import plan_source, remember_places
 from scorer.sources.reading import read_shard, read_shards, without_unreadable
-from scorer.sources.source import LeftOut, Plan, Shard, Source, Span, UnreadableError, plan_source, remember_places
+from scorer.sources.source import LeftOut, Plan, Shard, Source, Span, UnreadableError
 from scorer.sources.storage.table import Table
 
 __all__ = [

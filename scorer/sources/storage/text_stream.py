@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,7 +51,7 @@ class TextOptions:
     label_names: tuple[str, ...] = ()
 
 
-class TextTable(FileTable):
+class TextTable(FileTable, abc.ABC):
     """What tables of one text file share.
 
     Attributes:
@@ -100,9 +101,9 @@ class TextTable(FileTable):
             for piece in self._encoded(edits):
                 file.write(piece)
 
+    @abc.abstractmethod
     def edited(self, edits: Edits) -> Iterator[bytes]:
         """The text as UTF-8, with the changes made."""
-        raise NotImplementedError
 
     def _encoded(self, edits: Edits) -> Iterator[bytes]:
         """The bytes of the text with the changes made, in its own encoding, not compressed."""
